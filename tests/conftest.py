@@ -12,11 +12,11 @@ from redis.asyncio import Redis
 
 from worker.local.embedded_redis import Embedded
 
-# No test depends on the machine's speed: neither an example's time nor that of making it is a claim.
+# No test depends on the machine's speed, so neither the time of an example nor that of generating it matters.
 settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any speed")
 
-# A shell that starts us in the background has us ignore interrupts, and with us each process that a test interrupts.
+# A shell that starts us in the background makes us, and each process that a test interrupts, ignore interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -40,7 +40,7 @@ PAGE_EVERY = 0.5
 
 @dataclass
 class Browsers:
-    """Streams of a board, and one who asks for its pages; a context manager."""
+    """Streams of a board, and a reader that requests its pages; a context manager."""
 
     url: str
     count: int
@@ -61,7 +61,7 @@ class Browsers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave; the streams end with the board."""
+        """Stop requesting pages; the streams end with the board."""
         self._over.set()
 
     def figures(self) -> dict[str, float]:

@@ -34,7 +34,7 @@ EVERY = 0.1
 
 
 class Beside:
-    """Sends single commands until it is left, and knows when each was sent; a context manager."""
+    """Sends single commands until the block ends, and knows when each was sent; a context manager."""
 
     def __init__(self, one: Cell, first: int) -> None:
         self.sent: dict[str, float] = {}
@@ -95,12 +95,12 @@ class Place:
         return Run("plan", self._n, seconds)
 
     def apply(self) -> Run:
-        """Cancel as many jobs, beside single commands."""
+        """Cancel as many jobs, while single commands are sent."""
         with Beside(self._one, next(self._beside)) as beside:
             seconds, end = self._batch(expect=EXPECTED)
         _check(end, "cancelled", self._n)
         with self._one.client() as client:
-            told(client)  # what was sent beside it has been called by then
+            told(client)  # by then, all single commands have led to their first call
         called = self._remote.report()["cancelled"]
         late = [called[job_id] - at for job_id, at in beside.sent.items() if job_id in called]
         return Run("apply", self._n, seconds, more={"p99 ms": 1000 * report.quantile(late, 0.99)})

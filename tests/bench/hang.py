@@ -2,8 +2,9 @@
 
 A deployment of real workers has two ESS backends. `sick` accepts connections and never answers; `well` answers at once
 and notes when each job's cancel arrived. In *Alone*, commands for `well` go out one by one at a steady rate. In
-*Beside*, `--n` commands for `sick` are taken in first, and then the same is sent to `well`. The time is measured from
-just before `send_task("worker.cancel")` to the cancel's arrival at `well`, both on this machine's monotonic clock.
+*Beside*, `--n` commands for `sick` are taken in first, and then the same commands are sent to `well`. The time is
+measured from just before `send_task("worker.cancel")` to the cancel's arrival at `well`, both on this machine's
+monotonic clock.
 Rounds are interleaved and each has a fresh deployment; a ratio is taken within each round, and over the calls of all
 rounds together. `--seconds` should be over 35: the calls to `sick` time out after 10 s, then its breaker pauses it for
 15 s, then it is tried again.
@@ -34,7 +35,7 @@ PACE_LOST = 0.25
 
 
 class Hang:
-    """The bench; keeps every call's way for the figures over all rounds."""
+    """The bench; keeps the time of every call for the figures over all rounds."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
@@ -45,7 +46,7 @@ class Hang:
         return self._run("alone", 0)
 
     def beside(self) -> Run:
-        """Measure `well` beside the one that hangs."""
+        """Measure `well` beside the backend that hangs."""
         return self._run("beside", self._options.n)
 
     def _run(self, subject: str, hanging: int) -> Run:
@@ -85,7 +86,7 @@ class Hang:
         return time.monotonic() - began
 
     def _send(self, one: Cell, well: Remote) -> tuple[list[float], int]:
-        """Send at a steady rate; return each command's way to its first call (ms), and how many went out late."""
+        """Send at a steady rate; return the time from each command to its first call (ms), and the number sent late."""
         count, sent, late = int(self._options.rate * self._options.seconds), {}, 0
         with sender(one.broker) as app:
             app.send_task(

@@ -1,9 +1,9 @@
 """Where one cancellation's CPU time goes in a worker: `python -m tests.bench.profile` (needs `pip install py-spy`).
 
-The load is `chunks` of the benchmark `throughput`: POST, GET, `finished` event. py-spy samples 200 times a second the
-stack that holds the interpreter's lock. Each sample counts for the innermost of our own files in it, so the work that
-aiohttp does for a call counts for the call. The shares are of the worker's whole CPU time for one cancellation. py-spy
-slows the worker a little, so the sum is more than the benchmark `throughput` shows.
+The load is `chunks` of the benchmark `throughput`: POST, GET, `finished` event. py-spy samples, 200 times a second, the
+stack of the thread that holds the interpreter lock. Each sample counts for the innermost of our own files in it, so
+the work that aiohttp does for a call counts for the call. The shares are of the worker's whole CPU time for one
+cancellation. py-spy slows the worker a little, so the sum is more than the benchmark `throughput` shows.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ PARTS: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 BELOW = {"redis/": "Redis client", "aiohttp/": "HTTP client, credentials"}
-"""Whose a stack is that holds none of our files: a socket's data arriving."""
+"""The parts of stacks without any file of ours: data arriving at a socket."""
 LOOP = "asyncio's loop, Celery's main thread"
 
 
 def part_of(frames: Sequence[str]) -> str:
-    """Name the part that a stack belongs to, by its innermost file of ours."""
+    """Name the part that a stack belongs to, by the innermost of our own files in it."""
     for frame in reversed(frames):
         for part, starts in PARTS.items():
             if any(start in frame for start in starts):

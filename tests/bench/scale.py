@@ -27,7 +27,7 @@ from tests.bench.kit.send import FIRST, commands, prebuilt, push, submit
 EVENTS_EACH = 3
 """accepted, cancel_sent, finished."""
 FULL = 0.9
-"""The share of a core, or of all cores, from which on there is no more to be had."""
+"""The share of a core, or of all cores, that counts as fully used."""
 
 
 def run(options: argparse.Namespace, workers: int, backends: int) -> Run:
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace, workers: int, backends: int) -> Run:
 
 
 def _ids(share: int) -> list[range]:
-    """Cut the ids into pieces that go to each backend in turn, so that all have work from the start."""
+    """Split the ids into pieces that go to each backend in turn, so that all have work from the start."""
     return [range(FIRST + at, FIRST + min(share, at + 100)) for at in range(0, share, 100)]
 
 
@@ -73,7 +73,7 @@ def name_of(workers: int, backends: int) -> str:
 
 
 def stopper(run: Run) -> str:
-    """Say what kept a run from being faster."""
+    """Name the limit of a run's speed."""
     single = {role: run.share(role) for role in run.cpu if role != "workers"}
     full = [
         f"{role} ({share:.2f} of a core)"

@@ -1,1 +1,1 @@
-"""Kills workers and Redis under load, and judges by the simulator's truth what became of each job."""
+"""Kills workers and Redis under load, then judges the end of each job by the simulator's truth."""

@@ -19,14 +19,14 @@ class Broker(Protocol):
 
     @property
     def env(self) -> Mapping[str, str]:
-        """What workers have to know of it."""
+        """The variables that workers need for it."""
 
     @property
     def producer(self) -> Mapping[str, Any]:
         """The settings of a bare Celery producer."""
 
     def waiting(self) -> dict[str, int]:
-        """Return how many messages wait, or are in workers' hands, by place."""
+        """Return how many messages wait or are being handled, by place."""
 
     def spent(self) -> dict[str, float]:
         """Return CPU seconds."""
@@ -44,7 +44,7 @@ class OverRedis:
         self.producer = {"broker_url": server.url.replace("unix://", "redis+socket://")}
 
     def waiting(self) -> dict[str, int]:
-        """Return how many messages wait, or are in workers' hands, by place."""
+        """Return how many messages wait or are being handled, by place."""
         found: dict[str, int] = {}
         with self._server.client() as client:
             for name in (QUEUE, *client.scan_iter(f"{QUEUE}.taken:*")):
@@ -54,11 +54,11 @@ class OverRedis:
         return found
 
     def spent(self) -> dict[str, float]:
-        """Return CPU seconds; they are the server's."""
+        """Return the CPU seconds; they are counted with the server's."""
         return {}
 
     def stop(self) -> None:
-        """Leave it to the state."""
+        """Do nothing: the Redis of the state is ended elsewhere."""
 
 
 class OverRabbit:
@@ -76,7 +76,7 @@ class OverRabbit:
         }
 
     def waiting(self) -> dict[str, int]:
-        """Return how many messages wait, or are in workers' hands."""
+        """Return how many messages wait or are being handled."""
         rows = self._node.control("list_queues", "name", "messages")
         return {f"{name} in RabbitMQ": int(count) for name, count in rows if name == QUEUE}
 
@@ -91,5 +91,5 @@ class OverRabbit:
 
 
 def broker_of(kind: str, server: Server, directory: Path) -> Broker:
-    """Return what carries the commands; raises NoRabbitMQ."""
+    """Return the broker of the commands; raises NoRabbitMQ."""
     return OverRabbit(directory / "rabbitmq") if kind == "amqp" else OverRedis(server)

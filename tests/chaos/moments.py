@@ -34,9 +34,9 @@ START_BAR = 1.0
 NEAR = 0.5
 """Seconds around an order and its acknowledgement in which another moment's kill counts as near."""
 LATE = 1.0
-"""Seconds that a call may lie in a socket after its worker has given it up."""
+"""Seconds by which a call may arrive after its worker has given it up: it may wait in a socket."""
 TICK = 0.001
-"""Seconds: the time of an event is that of its entry in the stream, which is cut to milliseconds."""
+"""Seconds: an event's time is that of its stream entry, which is truncated to milliseconds."""
 
 
 class Kind(NamedTuple):
@@ -48,12 +48,12 @@ class Kind(NamedTuple):
 
     @property
     def about_batch(self) -> bool:
-        """Whether it is about a batch."""
+        """Whether the order is about a batch."""
         return self.acknowledged.startswith("batch.")
 
     @property
     def ends(self) -> bool:
-        """Whether it ends what it is about."""
+        """Whether the order ends the batch or cancellation that it is about."""
         return not self.lifted
 
 
@@ -65,17 +65,17 @@ KINDS = {
     "abort": Kind("cancellation.finished"),
 }
 ENDS = {("stuck", "cancel"): "force_cancelled", ("runs", "cancel"): "cancelled", ("runs", "delete"): "deleted"}
-"""How a job ends that nobody aborts, by its life and the command."""
+"""How a job that is not aborted ends, by its life and the command."""
 LIVES = [("stuck", "cancel")] * 6 + [("runs", "cancel"), ("runs", "delete")]
 SLOW = {0.0: 5, 0.4: 4, 1.6: 1}
-"""How late the backend answers at most, in seconds, and how often; over its `timeout` calls go unanswered."""
+"""The longest delay of the backend in seconds, with its weight; calls that exceed the `timeout` go unanswered."""
 AIMS = {
     "starting": (2, 0.0, 0.6),
     "before": (3, -0.4, -0.05),
     "at": (10, -0.08, 0.08),
     "after": (4, 0.05, 0.4),
 }
-"""How often an order comes when, and from when to when: in seconds from the due force, or from the start."""
+"""When an order comes: weight, earliest and latest time, in seconds from the due force (`starting`: from the start)."""
 SIZES = range(5, 11)
 
 
@@ -106,7 +106,7 @@ class Job(NamedTuple):
 
 @dataclass
 class Moment:
-    """One order to stop, and all that is known of what it is about; times in seconds since 1970.
+    """One order to stop, and all that is known about its batch or job; times in seconds since 1970.
 
     `told` are all events by subject, `calls` all calls by job; `report` is each member's outcome and cancellation.
     """
@@ -125,12 +125,12 @@ class Moment:
 
     @property
     def terms(self) -> Kind:
-        """What the order promises."""
+        """The kind of the order, with what it promises."""
         return KINDS[self.kind]
 
     @property
     def subject(self) -> str:
-        """Whom the events of the order are about: the batch, or the job."""
+        """The subject of the order's events: the batch, or the job."""
         return self.name if self.terms.about_batch else self.jobs[0].id
 
     def first(self, subject: str, name: str) -> Told | None:
@@ -139,7 +139,7 @@ class Moment:
 
     @property
     def acknowledged(self) -> Told | None:
-        """The event that acknowledges the order, or the end of what it is about if that came before."""
+        """The event that acknowledges the order, or the end of its batch or job if that came first."""
         scope = "batch" if self.terms.about_batch else "cancellation"
         return self.first(self.subject, self.terms.acknowledged) or self.first(self.subject, f"{scope}.finished")
 
@@ -151,7 +151,7 @@ class Moment:
 
     @property
     def missed(self) -> bool:
-        """Whether all had ended before the order."""
+        """Whether everything had ended before the order."""
         seen = self.acknowledged
         if seen is None or not self.terms.ends:
             return seen is not None and seen.name != self.terms.acknowledged
@@ -159,7 +159,7 @@ class Moment:
         return "aborted" not in counts["finished"]
 
     def events(self) -> Iterator[Told]:
-        """Yield the events of its batch and of its jobs that have a place in a sequence."""
+        """Yield the events of its batch and jobs that are numbered in a sequence."""
         for subject in (self.name, *(job.id for job in self.jobs)):
             yield from (one for one in self.told.get(subject, ()) if "sequence" in one.event)
 
@@ -188,10 +188,10 @@ def plan(seed: int, kind: str, number: int) -> Moment:
 
 
 def late_calls(moment: Moment, *, given_up: bool = False) -> list[str]:
-    """Return the changing calls that began while they must not.
+    """Return the changing calls that began when none was allowed.
 
-    Those that only arrived late are not among them: their worker gave them up, or died in them, and that was reported
-    before. With `given_up` only these are returned.
+    Calls that only arrived late do not count: their worker had given them up, or died during them, and this was
+    reported before. With `given_up`, only those calls are returned.
     """
     found = []
     for job, call in moment.made():
@@ -202,7 +202,7 @@ def late_calls(moment: Moment, *, given_up: bool = False) -> list[str]:
 
 
 def _quiet(moment: Moment, job: Job) -> Iterator[tuple[float, float]]:
-    """Yield from when to when nothing may be called for a job."""
+    """Yield the spans of time in which no changing call may be made for a job."""
     held, released = (moment.first(job.id, f"cancellation.{name}") for name in ("held", "released"))
     if held:
         yield held.at, released.at if released else math.inf
@@ -213,7 +213,7 @@ def _quiet(moment: Moment, job: Job) -> Iterator[tuple[float, float]]:
 
 
 def _was_given_up(moment: Moment, job: Job, call: Call, begin: float) -> bool:
-    """Whether its end was reported before that moment: more calls were than had arrived before this one."""
+    """Whether the call was reported before that time: more calls were reported than had arrived before this one."""
     name = f"cancellation.{call.verb}_sent"
     told = [one.at for one in moment.told.get(job.id, ()) if one.at <= begin and one.name == name]
     earlier = [one for one in moment.calls[job.id] if one.verb == call.verb and one.arrived < call.arrived]
@@ -221,7 +221,7 @@ def _was_given_up(moment: Moment, job: Job, call: Call, begin: float) -> bool:
 
 
 def starts(moment: Moment) -> list[float]:
-    """Return when each job was taken in, as long as the order held."""
+    """Return when each job was taken in that was taken in before the order was lifted."""
     accepted = (moment.first(job.id, "cancellation.accepted") for job in moment.jobs)
     return [one.at for one in accepted if one and one.at < moment.lifted_at]
 
@@ -229,7 +229,7 @@ def starts(moment: Moment) -> list[float]:
 def latest_start(moment: Moment, kills: Sequence[float]) -> float | None:
     """Return how long after the order the last job was started, in seconds.
 
-    None for an order about no batch, and for one whose message may have been a killed worker's: that comes back late.
+    None if the order is not about a batch, or if a killed worker may have held its message, which is redelivered late.
     """
     seen = moment.acknowledged
     if not moment.terms.about_batch or seen is None or any(moment.sent_at - 1 < at < seen.at for at in kills):
@@ -238,7 +238,7 @@ def latest_start(moment: Moment, kills: Sequence[float]) -> float | None:
 
 
 def judge(moments: Sequence[Moment], kills: Sequence[float]) -> Findings:
-    """Hold every moment against what its order promises; `kills` are the times at which workers were killed."""
+    """Check every moment against the promises of its order; `kills` are the times at which workers were killed."""
     findings = Findings()
     by_cancellation: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     ids = []

@@ -131,7 +131,7 @@ class Plan:
         return [*both, ("delete", f"c{self.index}-d", fields)] if self.joined else both
 
     def spec(self) -> dict[str, Any]:
-        """Return the job as the simulator takes it."""
+        """Return the job as a script for the simulator."""
         place = {"project": "p1", "cluster": "c1"} if self.system in {"mrs", "sahara"} else {}
         return {"system": self.system, "id": self.job_id, **self.script, **place}
 
@@ -171,7 +171,7 @@ def plan(seed: int, index: int, *, finished: bool = False) -> Plan:
     if system != "ess" and life in ESS_ONLY:
         life = "protected" if system == "sahara" and life == "held" else "runs"
     if system == "oml" and life in {"race", "slow"}:
-        life = "runs"  # its DELETE leaves nothing to race with
+        life = "runs"  # its DELETE leaves no record that could race
     verb = "delete" if dice.random() < 0.25 else "cancel"
     joined = life == "runs" and verb == "cancel" and dice.random() < 0.04
     script, extra = _script(dice, life)
@@ -208,7 +208,7 @@ def _parent(dice: random.Random, index: int, backend: str, number: int) -> Plan:
 
 
 def faults(share: float, seed: int, place: Place) -> list[dict[str, Any]]:
-    """Return the rules of one backend that together spoil so large a share of its calls."""
+    """Return rules of one backend's faults that together hit this share of its calls."""
     kinds: list[dict[str, Any]] = [
         {"kind": "error"},
         {"kind": "error", "http": 503},

@@ -39,7 +39,7 @@ for index = 1, #ARGV, 3 do
 end
 return out
 """
-"""Where each record is: still claimed by the dead, claimed by another, finished, worked on since, or due."""
+"""The state of each record: still claimed by the dead worker, claimed by another, finished, waiting, due or parked."""
 
 IN_WORK = frozenset({"claimed", "finished", "waits"})
 PAUSE = 0.05
@@ -62,7 +62,7 @@ class Held:
 
 
 class Recovery:
-    """Watches all that killed workers held, in a thread, until it is in work again."""
+    """Watches, in a thread, everything that killed workers held, until it is worked on again."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -74,7 +74,7 @@ class Recovery:
         self._thread.start()
 
     def killed(self, kill: int, worker: str) -> None:
-        """Note what a worker held; it is dead, so nothing of that moves by itself."""
+        """Note what a worker held; as it is dead, none of this changes by itself."""
         now = time.monotonic()
         try:
             with self._server.client() as client:
@@ -83,7 +83,7 @@ class Recovery:
             self.skipped += 1
 
     def open(self) -> tuple[list[Held], list[Held]]:
-        """Return the records and lists that are not in work yet."""
+        """Return the records and lists that are not being worked on yet."""
         return [one for one in self.records if one.seconds is None], [
             one for one in self.messages if one.seconds is None
         ]

@@ -43,7 +43,7 @@ INTENT_BAR = LEASE + 5
 
 @dataclass
 class Run:
-    """All that a run has left."""
+    """Everything that a run leaves behind."""
 
     plans: Sequence[Plan]
     raw: Sequence[tuple[float, bytes]]
@@ -57,7 +57,7 @@ class Run:
 
 
 def judge(run: Run) -> Findings:
-    """Hold everything against everything."""
+    """Compare events, the simulator's log and the watched records with each other."""
     findings = Findings()
     for name, text in run.problems:
         findings.add(name, text)
@@ -101,7 +101,7 @@ def _lists(run: Run, backend: str) -> list[float]:
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
-    """Return how values lie."""
+    """Return how values are distributed."""
     if not values:
         return {"n": 0}
     ordered = sorted(values)
@@ -114,7 +114,7 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 
 
 def recovery(run: Run) -> dict[str, dict[str, float]]:
-    """Return how long what killed workers held took to be in work again."""
+    """Return how long it took until the records and messages of killed workers were worked on again."""
     plain = [one for one in run.records if not one.intent]
     intents = [one for one in run.records if one.intent and "parked" not in one.places]
     parked = [one for one in run.records if one.intent and "parked" in one.places]
@@ -130,7 +130,7 @@ def recovery(run: Run) -> dict[str, dict[str, float]]:
 
 
 def check_recovery(findings: Findings, figures: Mapping[str, Mapping[str, float]]) -> None:
-    """Hold the recovery against the bars."""
+    """Check the recovery against the bars."""
     if figures["records"].get("p95", 0) > RECOVERY_BAR:
         findings.add("recovery over its bar", f"records {figures['records']}, {RECOVERY_BAR:g} s at p95")
     if figures["records with an open intent"].get("max", 0) > INTENT_BAR:

@@ -36,9 +36,9 @@ REVOKE_EVERY = 7.0
 BURST = 600
 STALL = 60.0
 UPSET_EVERY = 25.0
-"""Seconds between two steps of Redis's clock, and until the first."""
+"""Seconds between steps of Redis's clock, and before the first one."""
 OURS = ("pass_failed", "command_failed", "batch_failed", "message_failed")
-"""Log events of things that the product did not expect to happen."""
+"""Log events of failures that the product did not expect."""
 
 
 @dataclass
@@ -119,7 +119,7 @@ class Chaos:
             sys.stdout.flush()
 
     def _kill_intake(self) -> None:
-        """Let a burst of commands go out and kill a worker in the midst of taking them in."""
+        """Let a burst of commands go out and kill a worker while it takes them in."""
         while self.kills < self.options.kills:
             limit = self.sender.sent + BURST
             self._until(lambda limit=limit: self._keep(limit), 60, "jobs")
@@ -142,7 +142,7 @@ class Chaos:
         sys.stdout.flush()
 
     def _keep(self, limit: int) -> bool:
-        """Keep the jobs ahead of the sender, let it go on, retire what is done; say whether `limit` jobs are made."""
+        """Create jobs ahead of the sender, let it go on, retire ended jobs; say whether `limit` jobs exist."""
         self._check_workers()
         wanted = max(self.sender.sent + AHEAD, limit if self.options.intake else 0)
         if wanted > self._made:
@@ -184,7 +184,7 @@ class Chaos:
         return faults_off
 
     def left(self) -> dict[str, int]:
-        """Return what Redis and the broker still hold of open work."""
+        """Return the open work that is left in Redis and the broker."""
         keys = {f"{{canceller}}:{kind}:{place.name}": kind for kind in ("open", "claims") for place in PLACES}
         names = [
             *(f"{{canceller}}:due:{place.name}:{lane}{kind}" for place in PLACES for lane in "ib" for kind in "fp"),
@@ -242,7 +242,7 @@ class Chaos:
                 try:
                     name = str(json.loads(line).get("event", "?"))[:80]
                 except ValueError:
-                    continue  # a kill cut it off
+                    continue  # a kill cut the line off
                 found[name] += 1
                 if any(word in name for word in OURS):
                     self.problems.append(("tracebacks in the logs", line[:1500]))
@@ -250,7 +250,7 @@ class Chaos:
 
 
 def run(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
-    """Make a deployment, torment it, and judge it."""
+    """Set up a deployment, torment it, and judge it."""
     clock = clock_in(directory / "clock") if options.step_clock else None
     server = Server(directory / "redis", "always" if options.kill_redis else "everysec", clock)
     try:
@@ -303,7 +303,7 @@ def run(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Read the command line, run, report; 1 if anything that must be zero is not."""
+    """Read the command line, run, report; return 1 if anything that must be zero is not."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.run", description=__doc__)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument(

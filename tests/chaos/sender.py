@@ -1,4 +1,4 @@
-"""The producer of the chaos bench: a bare Celery sender in a process of its own."""
+"""The producer of the chaos bench: a bare Celery sender in a separate process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from celery import Celery
 from tests.chaos.plan import plan
 
 EVERY, OF = 20, 100
-"""So many commands of a hundred go out together in one `worker.submit`."""
+"""Of every hundred commands, this many go out together in one `worker.submit`."""
 
 
 def main(shared: Any, settings: Mapping[str, Any], seed: int, rate: float, finished: bool) -> None:  # noqa: FBT001 - a process's
@@ -50,7 +50,7 @@ def _send(app: Celery, seed: int, index: int, *, finished: bool) -> int:
 
 
 def _until_sent(app: Celery, task: str, task_id: str, kwargs: dict[str, Any]) -> None:
-    """Send, and again while the broker is away: the same id is the same command."""
+    """Send, and try again while the broker is away: the same id is the same command."""
     while True:
         try:
             app.send_task(task, kwargs=kwargs, queue="commands", task_id=task_id)
@@ -61,7 +61,7 @@ def _until_sent(app: Celery, task: str, task_id: str, kwargs: dict[str, Any]) ->
 
 
 class Sender:
-    """The sending process, seen from the bench's own."""
+    """The sending process, as seen from the bench's process."""
 
     def __init__(self, settings: Mapping[str, Any], seed: int, rate: float, *, finished: bool) -> None:
         context = multiprocessing.get_context("spawn")
@@ -83,7 +83,7 @@ class Sender:
         return int(self._shared["sent"].value)
 
     def allow(self, limit: int) -> None:
-        """Let it send that many plans in all."""
+        """Let it send up to that many plans in total."""
         self._shared["limit"].value = limit
 
     def stop(self) -> None:

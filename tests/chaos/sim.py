@@ -1,4 +1,4 @@
-"""The simulated backends of the chaos bench: one process, one world per backend, spoken to through a pipe."""
+"""The simulated backends of the chaos bench: one process with a world per backend, controlled through a pipe."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Asked(NamedTuple):
 
 
 class Fate(NamedTuple):
-    """A job as it really ended up; times in seconds since 1970."""
+    """How a job really ended; times in seconds since 1970."""
 
     state: str
     since: float
@@ -44,10 +44,10 @@ class Fate(NamedTuple):
 
 
 class World(Simulator):
-    """A simulator that also notes which job a batch delete or a list of children is about: its path does not say."""
+    """A simulator that also notes which job a batch delete or a list of children is about, as the path does not say."""
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
-        body = await request.read()  # kept by aiohttp, so that the next read of it does not wait
+        body = await request.read()  # aiohttp keeps it, so the next read returns at once
         at = len(self.world.journal)
         try:
             return await super()._serve(request)
@@ -87,7 +87,7 @@ class Backends:
             world.revoke_tokens()
 
     def retire(self, jobs: list[tuple[str, list[str]]]) -> None:
-        """Note how jobs ended up and forget them: the lists of children and of jobs grow with all that is known."""
+        """Note how jobs ended and forget them, as otherwise the lists of children and of jobs would keep growing."""
         for backend, ids in jobs:
             world = self.worlds[backend].world
             for job_id in ids:
@@ -162,7 +162,7 @@ class Remote:
         self.roots: dict[str, str] = self._pipe.recv()
 
     def do(self, name: str, *args: Any) -> Any:
-        """Have something done there, and wait for it."""
+        """Have something done in that process, and wait for it."""
         self._pipe.send((name, *args))
         return self._pipe.recv()
 

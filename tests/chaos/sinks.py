@@ -1,4 +1,4 @@
-"""A webhook's receiver that fails and goes down, under load, while workers are killed: `python -m tests.chaos.sinks`.
+"""A webhook receiver that fails and goes down, under load, while workers are killed: `python -m tests.chaos.sinks`.
 
 The full run: `--events 20000 --kills 3`. Exit 1 if an event is missing, out of order or has two ids, if a signature
 does not verify, or if the subject whose deliveries always fail delays others or does not end in dead letters.
@@ -59,7 +59,7 @@ class Receiver(ThreadingHTTPServer):
         self.chance = random.Random(16)  # noqa: S311 - the same tries fail each time
 
     def handle_error(self, *_: object) -> None:
-        """Say nothing of connections of killed workers."""
+        """Log nothing about connections of killed workers."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -218,7 +218,7 @@ def main() -> int:
 
 
 def calm(client: Any, receiver: Receiver, given: argparse.Namespace) -> list[str]:
-    """All is well but for one subject that always fails."""
+    """Everything works except for one subject that always fails."""
     append(client, "poisoned", 1, "poisoned")
     written: dict[str, float] = {}
     emit(client, "calm", given.events // 4, given.rate, written)

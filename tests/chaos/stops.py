@@ -53,12 +53,12 @@ CHANGING = re.compile(r"(?:POST|DELETE) .*/requests/\d+(/cancel|/forceCancel|)")
 VERBS = {"/cancel": "cancel", "/forceCancel": "force", "": "delete"}
 JOB = re.compile(r"/requests/(\d+)")
 QUIET, QUIET_AFTER_A_KILL = 1.5, 7.0
-"""Seconds for which an order is watched; what a killed worker held is in work again within 6 s."""
+"""Seconds for which an order is watched; the records of a killed worker are worked on again within 6 s."""
 PATIENCE = 60.0
 
 
 class Backend(Simulator):
-    """A slow simulator that notes each changing call as it arrives, before anything is done with it."""
+    """A slow simulator that notes each changing call as it arrives, before handling it."""
 
     def __init__(self, seed: int) -> None:
         super().__init__(knobs=KNOBS)
@@ -120,7 +120,7 @@ class Storm:
                     self.news.notify_all()
 
     async def until(self, done: Callable[[], object], seconds: float = PATIENCE) -> bool:
-        """Wait until something holds of the events; say whether it does."""
+        """Wait until a condition on the events is true; say whether it is."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds), self.news:
                 await self.news.wait_for(lambda: bool(done()))
@@ -133,7 +133,7 @@ class Storm:
         return self.workers.setdefault(log, Worker(self.env, log))
 
     def running(self) -> list[Path]:
-        """Return the workers that work, by their logs; one that has ended by itself is a finding."""
+        """Return the logs of the workers that are ready; a worker that has ended by itself is a finding."""
         for log, worker in list(self.workers.items()):
             if worker.ended():
                 del self.workers[log]
@@ -142,7 +142,7 @@ class Storm:
         return [log for log in self.workers if log.exists() and READY in log.read_text()]
 
     async def measure(self) -> None:
-        """See how long after its cancel a job is forced, for each slowness."""
+        """Measure how long after its cancel a job is forced, for each slowness."""
         for number, slow in enumerate(SLOW):
             jobs = [Job(str(9_000_000 + 100 * number + at), "stuck", "cancel") for at in range(6)]
             one = Moment("batch abort", number, f"measure-{number}", jobs, "", slow, told=self.told)
@@ -158,13 +158,13 @@ class Storm:
     def plan(self, kind: str, number: int) -> Moment:
         """Choose a moment."""
         one = plan(self.options.seed, kind, number)
-        turn = number + list(KINDS).index(kind)  # so that kinds take turns with the kills
+        turn = number + list(KINDS).index(kind)  # so that the kills are spread over the kinds
         one.killed = bool(self.options.kill_every) and turn % self.options.kill_every == 0
         one.told, one.calls = self.told, self.backend.calls
         return one
 
     async def send(self, one: Moment, **options: Any) -> None:
-        """Make a moment's jobs, and ask for them to be stopped."""
+        """Create a moment's jobs, and ask for them to be stopped."""
         for job in one.jobs:
             self.backend.add_job("ess", job.id, job.life)
             self.backend.slow[job.id] = one.slow
@@ -176,7 +176,7 @@ class Storm:
         await self.client.batch(commands, batch_id=one.name, **options)
 
     async def moment(self, one: Moment) -> None:
-        """Live through one moment."""
+        """Run one moment."""
         dice = random.Random(f"{self.options.seed} {one.name}")  # noqa: S311 - repeatable dice
         self.moments.append(one)
         await self.send(one, **({"rate": rate} if (rate := dice.choice([None, 5, 20])) else {}))
@@ -196,7 +196,7 @@ class Storm:
         elif one.terms.about_batch:
             members = self.client.batch_by_id(one.name).report()
             one.report = [(member.outcome, member.cancellation_id) async for member in members]
-        for job in one.jobs:  # the lists of jobs grow with all that is known
+        for job in one.jobs:  # otherwise the lists of jobs would keep growing
             self.backend.world.jobs.pop(("ess", job.id), None)
 
     async def come_close(self, one: Moment, dice: random.Random) -> None:
@@ -211,7 +211,7 @@ class Storm:
         await asyncio.sleep(begin + dice.uniform(least, most) - time.time())
 
     async def order(self, one: Moment) -> None:
-        """Tell it to stop."""
+        """Give the order."""
         batch = self.client.batch_by_id(one.name)
         orders: dict[str, Callable[[], Awaitable[str]]] = {
             "batch abort": lambda: batch.abort(**WHO),
@@ -242,7 +242,7 @@ class Storm:
             self.start()
 
     async def run(self) -> None:
-        """Live through all moments, some at a time, and check what is left."""
+        """Run all moments, some at a time, and check what is left."""
         try:
             async with asyncio.TaskGroup() as group:
                 reading = group.create_task(self.read())
@@ -259,7 +259,7 @@ class Storm:
             await self.client.aclose()
 
     async def live(self, left: Iterator[Moment]) -> None:
-        """Live through one moment after the other."""
+        """Run one moment after the other."""
         for one in left:
             try:
                 await self.moment(one)
@@ -270,7 +270,7 @@ class Storm:
                 say(f"{self.lived} moments, {len(self.kills)} kills")
 
     async def check_left(self) -> None:
-        """Check that Redis holds no open work, and that no worker met what it did not expect."""
+        """Check that Redis has no open work, and that no worker logged an unexpected failure."""
         async with Redis.from_url(self.server.url) as client:
             for name in ("open:ess", "claims:ess"):
                 if count := await client.hlen(f"{{canceller}}:{name}"):
@@ -288,7 +288,7 @@ def say(text: str) -> None:
 
 
 async def storm(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Make a deployment, live through all moments, judge."""
+    """Set up a deployment, run all moments, judge."""
     began = time.monotonic()
     server = Server(folder / "redis", "everysec")
     try:
@@ -326,7 +326,7 @@ def show(report: dict[str, Any]) -> None:
 
 
 def main() -> int:
-    """Read the command line, run, report; 1 if anything that must be zero is not."""
+    """Read the command line, run, report; return 1 if anything that must be zero is not."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.stops", description=__doc__)
     parser.add_argument("--moments", type=int, default=20, help="moments of each kind of order")
     parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS), help="which orders, in turns")

@@ -24,7 +24,7 @@ Event = Mapping[str, Any]
 
 @dataclass
 class Findings:
-    """What a run has shown: zeros that must be zero, and figures."""
+    """The results of a run: `zeros` must all be zero, the rest are figures."""
 
     zeros: Counter[str] = field(default_factory=Counter)
     figures: Counter[str] = field(default_factory=Counter)
@@ -35,7 +35,7 @@ class Findings:
     busiest: tuple[int, str] = (0, "")
 
     def add(self, name: str, text: str) -> None:
-        """Count something that must not be, and keep the first examples."""
+        """Count something that must not happen, and keep the first examples."""
         self.zeros[name] += 1
         if len(self.examples[name]) < 12:
             self.examples[name].append(text)
@@ -61,7 +61,7 @@ class Case:
         return [one for one in self.events if one["type"].endswith(".finished.v1")]
 
     def given_up(self, arrived: float, before: float) -> float:
-        """Return when a call was given up that arrived only after that: on a busy machine it may lie in a socket."""
+        """Return when a call was made at the latest: on a busy machine it may arrive only after it was given up."""
         told = [_at(one) for one in self.events if one["data"].get("answer") == "unanswered" and _at(one) < before]
         return min([arrived, *told[-1:]])
 
@@ -115,7 +115,7 @@ def check_sequences(findings: Findings, by_cancellation: Mapping[str, Sequence[E
 
 
 def check_job(findings: Findings, case: Case, lists: Sequence[float]) -> None:
-    """Hold one job's events against its truth."""
+    """Compare one job's events with its truth."""
     _count(findings, case)
     _check_repeats(findings, case, lists)
     _check_forces(findings, case)
@@ -186,7 +186,7 @@ def _check_forces(findings: Findings, case: Case) -> None:
 
 def _check_joined(findings: Findings, case: Case) -> None:
     ends, gone = case.finished(), case.fate is not None and case.fate.deleted_at is not None
-    # A killed worker's messages come back late: the cancel may then open a cancellation of its own behind the delete's.
+    # A killed worker's messages are redelivered late: the cancel may then open a new cancellation after the delete's.
     right = "deleted" in {end["outcome"] for end in ends} or (len(ends) == 2 and case.plan.system == "oml")
     if not (right and gone) and not _refused_twice(case.log):
         findings.add("wrong outcomes", f"joined: {case}")
@@ -198,7 +198,7 @@ def _refused_twice(log: Sequence[Asked]) -> bool:
 
 
 def outcomes(case: Case, lists: Sequence[float]) -> set[str]:
-    """Return the outcomes that are true of a job."""
+    """Return the outcomes that would be true for a job."""
     plan, fate = case.plan, case.fate
     more = {"refused"} if _refused_twice(case.log) else set()
     if plan.life in {"forbidden", "protected"}:
@@ -215,9 +215,10 @@ def outcomes(case: Case, lists: Sequence[float]) -> set[str]:
 
 
 def _unproven(case: Case, ended_at: float) -> bool:
-    """Whether a call went unanswered, or was never made, so late that no time of the backend's proves the end earlier.
+    """Whether a call went unanswered and no time of the backend's proves that the end came before it.
 
-    Oracle ESS tells when a request ended; our moment on its clock is known to 2 s and what a `Date` cuts off.
+    Oracle ESS says when a request ended; the time of our call on its clock is known to 2 s, plus the fraction of a
+    second that a `Date` cuts off.
     """
     sent = case.finished()[0]["data"].get("cancel_sent_at")
     early = case.plan.system == "ess" and sent and ended_at < datetime.fromisoformat(sent).timestamp() - PROVEN

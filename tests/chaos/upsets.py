@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.support.stepping import SteppedClock
 
 STEPS = {"31 minutes ahead": 31 * 60, "an hour back": -3600, "25 hours ahead": 25 * 3600}
-"""Where Redis's clock is put, one after the other, in seconds from the true time."""
+"""The offsets from the true time, in seconds, to which Redis's clock is stepped, one after the other."""
 
 
 class Pipe:
@@ -25,11 +25,11 @@ class Pipe:
         self._may.set()
 
     def hold(self, *, unread: bool) -> None:
-        """Read no more for now, or go on."""
+        """Stop reading for now, or go on."""
         (self._may.clear if unread else self._may.set)()
 
     def run(self, command: Sequence[str], env: Mapping[str, str], cwd: Path) -> subprocess.Popen[bytes]:
-        """Start a process whose output comes by a pipe of its own."""
+        """Start a process whose output goes to a separate pipe."""
         ours, theirs = os.pipe()
         try:
             process = subprocess.Popen(command, env=env, cwd=cwd, stdout=theirs, stderr=theirs)
@@ -45,7 +45,7 @@ class Pipe:
 
 
 class Deploys:
-    """The backends files of workers: at each start a worker may get one that leaves out a backend that others know."""
+    """The backends files of workers: at each start a worker may get one that lacks a backend that others know."""
 
     def __init__(self, file: Path, names: Sequence[str], dice: random.Random) -> None:
         self._whole = file
@@ -54,7 +54,7 @@ class Deploys:
         self._left_out: dict[str, str] = {}
 
     def file_for(self, worker: str) -> Path:
-        """Choose a worker's file; no backend is ever left out by two."""
+        """Choose a worker's file; no two workers ever lack the same backend."""
         others = {name for one, name in self._left_out.items() if one != worker}
         if others:
             self._left_out.pop(worker, None)
@@ -69,11 +69,11 @@ class Deploys:
 
 
 Upset = tuple[float, str, Callable[[], None]]
-"""In how many seconds from the start, what happens, and how."""
+"""The seconds from the start, what happens then, and the function that does it."""
 
 
 def upsets(clock: SteppedClock | None, pipes: Sequence[Pipe], unread: float, every: float) -> Iterator[Upset]:
-    """Yield what happens: logs are not read for so many seconds, then Redis's clock is stepped three times."""
+    """Yield the upsets: logs are not read for so many seconds, then Redis's clock is stepped three times."""
     for pipe in pipes:
         yield every, "a log is not read", partial(pipe.hold, unread=True)
         yield every + unread, "a log is read again", partial(pipe.hold, unread=False)

@@ -59,7 +59,7 @@ class Server:
 
 
 class Worker:
-    """One worker process after another; all write to one log, by a `pipe` if there is one.
+    """One worker process after another; all write to one log, through `pipe` if there is one.
 
     `deploys` chooses the backends file of each.
     """
@@ -79,7 +79,7 @@ class Worker:
         self.start()
 
     def start(self) -> None:
-        """Start the process; what it says is read later."""
+        """Start the process; its log is read later."""
         self.lives += 1
         self.started = time.monotonic()
         self.id = ""
@@ -96,7 +96,7 @@ class Worker:
             self._process = subprocess.Popen(command, env=env, cwd=ROOT, stdout=log, stderr=log)
 
     def read(self) -> None:
-        """Read on in the log: who this worker is, and whether it has made a call."""
+        """Read the next part of the log: who this worker is, and whether it has made a call."""
         with self.log.open("rb") as log:
             log.seek(self._at)
             new = log.read()
@@ -133,7 +133,7 @@ class Worker:
 
 
 class Reader:
-    """Reads the event stream as it grows, in a thread; keeps the raw events, each with when it came."""
+    """Reads the event stream as it grows, in a thread; keeps the raw events with their times of arrival."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -176,7 +176,7 @@ class Reader:
 
 
 def environment(server: Server, backends: Path, more: Mapping[str, str]) -> dict[str, str]:
-    """Return what a worker process gets to know."""
+    """Return the environment of a worker process."""
     return {
         **os.environ,
         "REDIS_URL": server.url,

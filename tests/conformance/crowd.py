@@ -30,7 +30,7 @@ from worker.store.store import Store
 from worker.store.transitions import Acceptance, Limits, ToClaim
 
 PATIENCE = 30.0
-"""Real seconds in which an event must come; it takes a fraction of one."""
+"""Real seconds within which an event must come; usually it takes a fraction of one."""
 AT_ONCE = Poll(0.0, 60.0)
 NO_DELAY = {"ess.cancel_delay": 0.0, "mrs.cancel_delay": 0.0, "sahara.engine_delay": 0.0}
 DELAY = 1.0
@@ -39,7 +39,7 @@ DELAYS = {"ess.cancel_delay": DELAY, "ess.force_window": DELAY, "mrs.cancel_dela
 
 
 def params_of(dialect: Dialect) -> dict[str, str]:
-    """Return the params without which a dialect has no list of a command's job."""
+    """Return the params that a command needs so that its job can be listed in this dialect."""
     return {"cluster_id": CLUSTER} if dialect.adapter == MRS_V11.adapter else {}
 
 
@@ -69,9 +69,9 @@ class Crowd:
             await self.store.accept(taken)
 
     async def ask(self, job_ids: Iterable[str], life: str = "runs", **fields: Any) -> None:
-        """Have each job asked to stop, so that the next pass over each is a poll, due in a moment; forget the calls.
+        """Ask each job to stop, so that the next pass over each is a poll, due in a moment; forget the calls.
 
-        For jobs that are stuck the backend's clock counts as a fast one: a force is due once that is pushed forward.
+        For stuck jobs the policy assumes a fast backend clock: a force is due once the test advances that clock.
         """
         if life == "stuck":
             self.backend = replace(self.backend, policy=structs.replace(self.backend.policy, clock_speed=CLOCK_SPEED))
@@ -84,7 +84,7 @@ class Crowd:
         self.one.sim.world.journal.clear()
 
     def stop_all(self) -> None:
-        """Let the time pass that a cancel takes."""
+        """Advance the backend's clock by the time that a cancel takes."""
         self.one.sim.clock.advance(DELAY)
 
     @asynccontextmanager
@@ -107,14 +107,14 @@ class Crowd:
         return found
 
     async def finish(self, count: int, slots: int = 200) -> Counter[str]:
-        """Let an engine work until so many have finished; return how."""
+        """Let an engine work until so many have finished; count their outcomes."""
         async with self.engine(slots):
             finished = await self.wait_for("finished", count)
         assert len(finished) == count
         return Counter(event.outcome or "" for event in finished)
 
     def asked(self, *verbs: str) -> list[str]:
-        """Return the job ids of the requests that came in, by how the simulator names them."""
+        """Return the job ids of the requests with these verbs in the simulator's log."""
         return [entry.job_id for entry in self.one.sim.log() if entry.verb in verbs]
 
     @property
@@ -127,7 +127,7 @@ class Crowd:
 
 
 class Counting:
-    """Makes calls, and counts them: how many were begun, how many are under way, how many were at once."""
+    """Makes calls, and counts them: how many were begun, how many are under way, and the most at once."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
@@ -161,7 +161,7 @@ async def crowd(
 ) -> AsyncIterator[Crowd]:
     """Start a backend of this dialect; `settings` are those of `Backend`.
 
-    `patience` is the time of a list in seconds; a call has more. `hasty` is as for `bench`.
+    `patience` is the timeout of a list in seconds; a call has a longer one. `hasty` is as for `bench`.
     """
     slow = dialect.with_knobs("crowd", **{**DELAYS, **dialect.knobs, **(knobs or {})})
     async with bench(

@@ -1,4 +1,4 @@
-"""What a dialect is: one way of speaking to one backend, with what its vendor's pages promise."""
+"""A dialect: one way of speaking to one backend, with the answers that its vendor's pages promise."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ CANCEL, DELETE, FORCE = Action.CANCEL, Action.DELETE, Action.FORCE
 States = Mapping[str, tuple[JobState, str]]
 Answers = Mapping[tuple[Action, str], AnswerKind]
 Habits = Mapping[str, tuple[object, ...]]
-"""What a vendor's pages leave open, by the simulator's switch: each reading of them must end right."""
+"""What a vendor's pages leave open: the simulator's switches with their settings. Each must lead to the right end."""
 
 
 @dataclass(frozen=True)
 class Dialect:
     """One way of speaking to one backend.
 
-    `states` maps the simulator's state to what a look must make of it; `answers` a call to a job of some
-    life to what its answer says. `verbs` is how the simulator's log names our calls, `steps` which of them
-    a command makes to a running job. `silent` are those whose success has no body.
+    `states` maps each state of the simulator to what a look must make of it; `answers` maps a call and the job's
+    life to the kind of answer. `verbs` has the names of our calls in the simulator's log, `steps` the calls that a
+    command makes to a running job. `silent` are the calls whose success has no body.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Dialect:
         return tuple(action for action in (CANCEL, FORCE, DELETE) if action in self.verbs)
 
     def with_knobs(self, name: str, **knobs: Any) -> Dialect:
-        """Return this dialect as spoken by a backend with other habits."""
+        """Return this dialect as spoken by a backend with other settings."""
         return replace(self, name=f"{self.name}-{name}", knobs={**self.knobs, **knobs})
 
 

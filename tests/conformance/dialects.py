@@ -16,7 +16,7 @@ HABITS: Mapping[str, Habits] = {replies.DIALECTS[0].system: replies.HABITS for r
 
 
 def habitual() -> Iterator[Dialect]:
-    """Each dialect with each single habit that its backend may have."""
+    """Each dialect with each single setting that its backend may have."""
     for dialect in DIALECTS:
         for knob, values in HABITS[dialect.system].items():
             for value in values:

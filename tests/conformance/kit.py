@@ -26,17 +26,17 @@ from worker.simulator import Clock, Entry, Fault, Simulator
 START = 1_763_899_200.0
 MAX_REPLY = 100_000
 PATIENT = 30.0
-"""Seconds of one call, more than a simulator that answers takes on any machine."""
+"""The timeout of a call in seconds: longer than a simulator that answers takes on any machine."""
 HASTY = 0.1
-"""Seconds after which a `HastyWire` looks whether it still waits for an answer that may come."""
+"""Seconds after which a `HastyWire` checks whether the answer that it waits for can still come."""
 ASKED = timedelta(seconds=40)
-"""How long a backend that is busy asks for."""
+"""The `Retry-After` of a busy backend."""
 READS = frozenset({"look", "refresh", "list"})
 ENDLESS = frozenset({"hang", "slow_drip"})
 
 
 def spoiled(sim: Simulator, kind: str, **rule: Any) -> Fault:
-    """Put a fault into force that fits our small limits; one of a look that asks an engine, on its fallback too."""
+    """Add a fault that fits our small limits; one of `refresh`, a look that asks an engine, also hits its fallback."""
     if rule.get("verb") == "refresh":
         spoiled(sim, kind, **{**rule, "verb": "look"})
     sizes = {"size": 2 * MAX_REPLY} if kind == "big_body" else {}
@@ -78,7 +78,7 @@ class Bench:
 
 @dataclass
 class Busy:
-    """The real client of a backend that answers each look and each list, and asks for time with it."""
+    """The real client of a backend that answers each look and list, and adds a `Retry-After` to the reply."""
 
     one: Bench
     calls: Calls
@@ -95,9 +95,9 @@ class Busy:
 
 
 class HastyWire:
-    """The real wire, on which the time of a call is over soon after it has met a fault without an end.
+    """The real wire, on which a call times out soon after it has met an endless fault.
 
-    A short time for all calls would be over for some that a busy machine answers late.
+    A short timeout for all calls would also hit calls that a busy machine answers late.
     """
 
     through = to_proxy = ""
@@ -126,9 +126,9 @@ class HastyWire:
 async def bench(
     dialect: Dialect, *, hasty: bool = False, credential: Credential | None = None, clock: Clock | None = None
 ) -> AsyncIterator[Bench]:
-    """Start a backend of this dialect, its clock standing still unless one is given.
+    """Start a backend of this dialect; its clock stands still unless one is given.
 
-    If `hasty`, a call that meets a fault without an end goes unanswered soon, and not when its time is over.
+    If `hasty`, a call that meets an endless fault goes unanswered soon, not only after its timeout.
     """
     async with Simulator(clock=clock or Clock(0, start=START), knobs=dialect.knobs) as sim:
         http = Http(

@@ -1,4 +1,4 @@
-"""Looks at jobs after the end of their cancellations: what is reported, and opened again, and what a kill leaves."""
+"""Looks at jobs after the end of their cancellations: what is reported, what is opened again, what a kill leaves."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Afterwards:
         return Watcher(self.one.backend, self.one.store, Outage("test", "REDIS_URL"), self.woken.append)
 
     async def due(self) -> None:
-        """Let the next look be due now."""
+        """Make the next look due now."""
         redis: Any = self.one.store._redis
         for member in await redis.zrange("{canceller}:watch:b", 0, -1):
             await redis.zadd("{canceller}:watch:b", {member: 1})
@@ -140,7 +140,7 @@ async def test_a_job_that_lives_again_is_cancelled_again_if_that_is_configured(r
 
 @pytest.mark.parametrize("taken", [1, 3])
 async def test_a_strangers_command_with_the_id_for_it_keeps_no_cancellation_closed(redis: Redis, taken: int) -> None:
-    """Workers reject such an id; one of an older version takes it in, before or during the upgrade."""
+    """Workers reject such an id, but one of an older version accepts it, before or during the upgrade."""
     async with ended(redis, reopen=True) as after:
         old = after.ended.data["cancellation_id"]
         for number in range(taken):

@@ -1,4 +1,4 @@
-"""A worker that dies at any step of a pass, and another one that finishes its work: the same end, nothing doubled."""
+"""A worker that dies at any step of a pass, and another that finishes its work: the same end, nothing done twice."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MODES = ("intent", "wait", "finish")
 
 
 class Died(BaseException):
-    """The worker is no more; nothing in a pass may catch this."""
+    """The worker has died; nothing in a pass may catch this."""
 
 
 @dataclass
@@ -93,17 +93,17 @@ COMMITS = [
     for nth in range(1, 2 if mode == "finish" else 1 + len(steps(dialect, command)))
 ]
 UNSEEN = [one for one in CALLS if not one.values[0].adapter.steps.look_before_cancel]
-"""Where the intent of a first cancel is noted with its claim."""
+"""The cases in which the intent of a first cancel can be noted with its claim."""
 COMMANDS = [pytest.param(dialect, command, id=f"{dialect.name}-{command}") for dialect, command in RUNS]
 
 
 def claimed(calls: Sequence[Any], *, unseen: bool) -> list[Any]:
-    """Say of each whether its claims note intents, and in its name if so."""
+    """Add to each case, and to its id, whether claims note intents."""
     return [pytest.param(*one.values, unseen, id=f"{one.id}{'-noted' * unseen}") for one in calls]
 
 
 async def die(one: Whole, **changes: Any) -> None:
-    """Make passes until the worker dies; unless told otherwise its leases are over at once."""
+    """Make passes until the worker dies; by default, its leases are over at once."""
     with pytest.raises(Died):
         await passes(one, **{"lease": 0.0, **changes})
 
@@ -114,7 +114,7 @@ async def passes(one: Whole, **changes: Any) -> None:
 
 
 async def ends_right(one: Whole, command: str) -> None:
-    """Let a second worker finish, and check what holds at every end, and that all was done."""
+    """Let a second worker finish; check what must be true at every end, and that each step was done once."""
     one.one.sim.clock.advance(one.tick)
     await one.finish("w2")
     finished = await one.check(command)
@@ -158,7 +158,7 @@ async def test_a_worker_that_died_around_a_call_is_replaced(
 async def test_a_worker_that_died_around_a_commit_is_replaced(
     redis: Redis, dialect: Dialect, command: str, when: str, mode: str, nth: int
 ) -> None:
-    poll = Poll(0.001, 0.001) if mode == "wait" else Poll(0.0, 0.0)  # a look at once comes without a wait
+    poll = Poll(0.001, 0.001) if mode == "wait" else Poll(0.0, 0.0)  # after a look at once there is no `wait` commit
     async with whole(redis, dialect, poll=poll) as one:
         prepare(one, command)
         await one.accept(command)

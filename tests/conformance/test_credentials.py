@@ -31,7 +31,7 @@ Make = Callable[[Bench, "Secrets"], Credential]
 
 @dataclass
 class Secrets:
-    """What the configuration names, as it is now, and the worker's own clock."""
+    """The current values of the secrets in the configuration, and the worker's own clock."""
 
     username: str
     password: str
@@ -44,7 +44,7 @@ class Secrets:
         return lambda: str(getattr(self, name))
 
     def monotonic(self) -> float:
-        """Tell the time as this worker sees it."""
+        """Return the time as this worker sees it."""
         return self.clock.now() - self.lag
 
 
@@ -141,11 +141,11 @@ class Signed:
     secrets: Secrets
 
     def tokens(self) -> list[int | None]:
-        """Return how the token service has answered so far."""
+        """Return the token service's answers so far."""
         return [entry.http for entry in self.one.sim.log(verb="token")]
 
     def answers(self, action: Action) -> list[int | None]:
-        """Return how the backend has answered one kind of call so far."""
+        """Return the backend's answers to one kind of call so far."""
         return [entry.http for entry in self.one.asked(action)]
 
 

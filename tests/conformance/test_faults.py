@@ -1,4 +1,4 @@
-"""Every fault on every call of every dialect: what it is taken for, and that each call is made exactly once."""
+"""Every fault on every call of every dialect: how it is interpreted, and that each call is made exactly once."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ KINDS: dict[str, tuple[dict[str, Any], AnswerKind]] = {
     "big_body": ({}, UNANSWERED),
     "slow_drip": ({}, UNANSWERED),
 }
-"""Each kind of fault, with its details, and what an answer that it spoiled may be taken for."""
+"""Each kind of fault, with its details, and the kind of answer that a spoiled answer may be taken for."""
 
 ABOUT_THE_BODY = frozenset({"truncated", "cut_body", "big_body", "slow_drip"})
-"""Faults that spare an answer without a body: such a one is whole, and true."""
+"""Faults that leave an answer without a body intact: it is complete and true."""
 
 CALLS = [
     pytest.param(dialect, action, fault, id=f"{dialect.name}-{action}-{fault}")
@@ -61,7 +61,7 @@ LOOKS_AND_CHANGES = [
 
 
 async def ready(one: Bench, action: Action) -> Job:
-    """Have a job that takes this call."""
+    """Create a job that accepts this call."""
     job = one.add("stuck" if action is Action.FORCE else "finished" if action is Action.DELETE else "runs")
     if action is Action.FORCE:
         await one.call(Action.CANCEL, job)

@@ -1,4 +1,4 @@
-"""No changing call begins once a hold is acknowledged, at whatever moment it comes and whoever dies around it."""
+"""No changing call begins once a hold is acknowledged, whenever it comes and whichever worker dies around it."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from worker.engine.clock import Clock
 from worker.engine.reconcile import PassInput, Reconciliation
 
 LEASE = 0.5
-"""Seconds: what a killed pass held comes back soon, and no pass takes nearly as long."""
+"""Seconds: the record of a killed pass is free again soon, and no pass takes nearly as long."""
 AROUND = 0.025
-"""Seconds from the begin of a pass within which a hold comes: most passes are over by then."""
+"""Seconds from the start of a pass within which a hold comes: most passes are over by then."""
 MOMENTS = range(25)
 LONG = 60.0
 
@@ -62,8 +62,8 @@ async def passes(one: Whole, found: str, least: int = 0) -> OperatorHold | None:
 async def stepped(one: Whole) -> bool:
     """Make a pass if any is due; say whether one was.
 
-    What a killed pass held is out of everybody's sight until its lease is over. Meanwhile the backend's clock stands
-    still: one that ran ahead of ours would show a job's end before the call that brought it about.
+    Nobody can claim the record of a killed pass until its lease is over. Meanwhile the backend's clock stands still: if
+    it ran ahead of ours, a job's end could seem to be before the call that caused it.
     """
     made = await one.step(lease=LEASE)
     if made:
@@ -72,7 +72,7 @@ async def stepped(one: Whole) -> bool:
 
 
 async def ends(one: Whole, found: str) -> None:
-    """Make passes until it has ended."""
+    """Make passes until the cancellation has ended."""
     async with asyncio.timeout(LONG):
         while (await one.store.get(found)).record.outcome is None:
             await stepped(one)
@@ -103,7 +103,7 @@ async def test_no_changing_call_begins_after_the_acknowledgement(
             if await passes(one, found, least=4):
                 await one.store.act("release", found, "ann", "go on")
         except ActionRejected:
-            await asyncio.gather(run, return_exceptions=True)  # it had ended before
+            await asyncio.gather(run, return_exceptions=True)  # the cancellation had already ended
         await ends(one, found)
 
         assert watched.begun == []
@@ -119,7 +119,7 @@ def changing(one: Whole) -> list[str]:
 
 
 async def raw_state(one: Whole) -> str:
-    """What a look shows of the job, in the backend's words."""
+    """The job's state as a look shows it, in the backend's own word."""
     found = await one.accept("cancel", dry_run=True)
     assert (await one.finish()).outcome == "planned"
     return (await one.store.get(found)).record.cancellation.progress.raw
@@ -193,7 +193,7 @@ async def test_a_held_job_is_looked_at_and_cancelled_once_it_is_released(redis: 
 
 
 STALE = Observation(JobState.ACTIVE, "BLOCKED", Source.OWN, "1")
-"""What a list that lags behind may show of a job that runs."""
+"""What an outdated list may show of a job that runs."""
 
 
 @pytest.mark.parametrize(

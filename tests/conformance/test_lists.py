@@ -28,19 +28,19 @@ each_listed = pytest.mark.parametrize("dialect", LISTED, ids=lambda dialect: dia
 
 
 async def survey(one: Bench, jobs: list[Job]) -> Mapping[str, Observation] | Answer:
-    """Look at jobs together."""
+    """Look at jobs with a list."""
     exchange: Any = one.dialect.adapter.look_many([replace(job, params=params_of(one.dialect)) for job in jobs])
     seen: Any = await drive(one.http, exchange)
     return seen  # type: ignore[no-any-return]
 
 
 def crowded(one: Bench, first: int = 100, count: int = 10) -> list[Job]:
-    """Create some jobs that run, so that a list is worth it."""
+    """Create some running jobs, so that a list is worth reading."""
     return [one.add(job_id=str(number)) for number in range(first, first + count)]
 
 
 async def differing(dialect: Dialect) -> set[str]:
-    """Return the states whose jobs a list leaves out, having checked that it shows the others as a look does."""
+    """Return the states whose jobs a list leaves out; check that it shows the others as a look does."""
     async with bench(dialect) as one:
         fillers = crowded(one)
         jobs = {state: one.add(state=state, job_id=str(number)) for number, state in enumerate(dialect.states, 1)}
@@ -93,7 +93,7 @@ async def test_a_list_takes_a_tenth_of_the_calls_or_fewer(dialect: Dialect) -> N
 
 @each_listed
 async def test_a_list_that_no_longer_pays_is_not_read_on(dialect: Dialect) -> None:
-    """Jobs that lie deep in a long list are looked at alone."""
+    """Jobs that are far down in a long list are looked at alone."""
     async with bench(dialect) as one:
         crowded(one, first=100, count=450)
         seen = await survey(one, [one.add(job_id=f"9{number}") for number in range(100, 130)])

@@ -1,4 +1,4 @@
-"""Looks at once that share a list: who waits, for how long, who pays, and what a stop leaves."""
+"""Simultaneous looks that share a list: who waits, for how long, who pays, and what a stop leaves."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from worker.store.transitions import Limits, ToClaim
 
 
 async def a_list_of(one: Crowd) -> None:
-    """Wait until a list is on its way."""
+    """Wait until a list has been requested."""
     async with asyncio.timeout(PATIENCE):
-        while not one.lists:  # noqa: ASYNC110 - a backend tells nobody
+        while not one.lists:  # noqa: ASYNC110 - a backend announces nothing
             await asyncio.sleep(0)
 
 
 async def see(one: Crowd, count: int, in_flight: int) -> tuple[int, int]:
-    """Look at so many jobs at once; return how many a list showed, and how many calls their passes pay for."""
+    """Look at so many jobs at once; return how many a list showed, and for how many calls their passes pay."""
     group = LookGroup(ListReader(one.backend), lambda: in_flight)
     for job_id in numbers(count):
         one.one.add("runs", job_id)
@@ -61,14 +61,14 @@ async def test_where_no_list_can_be_read_each_looks_alone(redis: Redis) -> None:
 
 
 async def test_a_list_that_hangs_is_waited_for_once(redis: Redis) -> None:
-    """Its calls are counted where they begin: its time may be over before the backend has noticed any."""
+    """Calls are counted where they begin: a call may time out before the backend has noticed it."""
     async with crowd(redis, patience=0.3) as one:
         one.one.sim.add_fault("hang", verb="list", times=1000)
         calls = Counting(one.backend.calls)
         group = LookGroup(ListReader(replace(one.backend, calls=calls)), lambda: 100)
         first = asyncio.gather(*(group.see(Job(job_id)) for job_id in numbers(ENOUGH)))
         async with asyncio.timeout(PATIENCE):
-            while not calls.begun:  # noqa: ASYNC110 - nobody is told of it
+            while not calls.begun:  # noqa: ASYNC110 - nothing announces it
                 await asyncio.sleep(0)
         second = asyncio.gather(*(group.see(Job(job_id)) for job_id in numbers(ENOUGH)))
 

@@ -1,4 +1,4 @@
-"""Lists that fail, lie, hang or break: no pass notices more than that its job is looked at alone."""
+"""Lists that fail, lie, hang or break: the only effect on a pass is that its job is looked at alone."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def test_lists_that_spare_next_to_nothing_are_left_alone(redis: Redis, siz
 
 
 class Clumsy(OracleEss):
-    """An adapter whose lists go wrong in a way that no adapter should."""
+    """An adapter whose lists fail in a way that no adapter's should."""
 
     def __init__(self, how: str) -> None:
         self.how = how
@@ -105,7 +105,7 @@ async def test_no_fault_of_an_adapters_list_reaches_a_pass(redis: Redis, how: st
 
 
 async def test_a_list_takes_no_longer_than_a_look_may(redis: Redis) -> None:
-    """The passes that wait for it hold leases, which last for a look and a call."""
+    """The passes that wait for the list hold leases, which last for a look and a call."""
     async with crowd(redis, adapter=Clumsy(how="never-ends"), patience=0.3) as one:
         await one.ask(numbers(10))
         one.stop_all()
@@ -116,7 +116,7 @@ async def test_a_list_takes_no_longer_than_a_look_may(redis: Redis) -> None:
 
 
 class Behind:
-    """Makes calls to a backend whose lists lag behind its jobs: in them all that was cancelled still runs."""
+    """Makes calls to a backend whose lists are outdated: they show all cancelled jobs as running."""
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls

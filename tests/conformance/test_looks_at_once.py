@@ -1,4 +1,4 @@
-"""A look that is due at once after a call comes within the call's pass: fewer steps, the same ends, nothing lost."""
+"""A look that is due at once after a call is made in the call's pass: fewer steps, the same ends, nothing lost."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Happens = Callable[[], Awaitable[None]]
 
 
 async def nothing() -> None:
-    """Nothing happens."""
+    """Do nothing."""
 
 
 async def a_stop() -> None:
@@ -44,7 +44,7 @@ async def a_bug() -> None:
 
 
 class Died(BaseException):
-    """The worker is no more; nothing in a pass may catch this."""
+    """The worker has died; nothing in a pass may catch this."""
 
 
 async def death() -> None:
@@ -53,7 +53,7 @@ async def death() -> None:
 
 @dataclass
 class Interrupted:
-    """The real client, for a pass to which something happens in the first call that follows a changing one."""
+    """The real client, for a pass in which something happens at the first call after a changing one."""
 
     calls: Calls
     happens: Happens
@@ -149,7 +149,7 @@ OTHER_ANSWERS = [
 async def test_all_but_a_yes_is_handed_in_before_any_look(
     redis: Redis, life: str, fault: dict[str, int], status: int | None
 ) -> None:
-    """It may decide the outcome, and would be lost with a worker that dies in the look."""
+    """The answer may decide the outcome, and would be lost if the worker died during the look."""
     async with whole(redis, ESS) as one:
         prepare(one, "cancel")
         if life == "cancelled":
@@ -268,7 +268,7 @@ async def test_and_what_the_late_look_shows_is_handed_in_by_the_same_pass(redis:
 
 @dataclass
 class Blinking:
-    """The real store, of which one commit of an answer fails: it is not stored, or nobody hears that it was."""
+    """The real store, in which one commit of an answer fails: it is not stored, or stored without confirmation."""
 
     store: Store
     stored: bool
@@ -302,6 +302,6 @@ async def test_an_answer_that_redis_did_not_take_at_once_is_handed_in_again(
 
 
 async def told_or_tried(store: Blinking, one: Whole) -> None:
-    """Take longer than an answer waits for its look: until it was handed in, and not taken at first."""
+    """Take longer than an answer waits for its look: until the answer was committed, after a first try that failed."""
     await told(one, "cancel_sent")
     assert store.failed

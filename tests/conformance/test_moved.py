@@ -1,4 +1,4 @@
-"""A backends file that points elsewhere: what was accepted for another place is left alone until it is back."""
+"""A backends file that points elsewhere: commands accepted for another place are left alone until that is back."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def accept(one: Crowd, place: str = HERE, **fields: Any) -> str:
 
 
 async def step(one: Crowd, place: str = THERE, *, unseen: bool = False) -> None:
-    """Make one pass over what is due, be it in this very millisecond, for the backend at this place."""
+    """Make one pass over what is due or about to be, for the backend at this place."""
     wanted = ToClaim("b", "w1", Limits(100, 60.0, 100, 0.0, 100), unseen)
     claims = await one.store.claim(wanted)
     while not claims.claims and claims.next_due is not None and claims.next_due <= claims.now + SOON:
@@ -94,7 +94,7 @@ async def abort(one: Crowd, found: str) -> None:
 
 
 async def wait(_one: Crowd, _found: str) -> None:
-    """Let the time that `give_up_after` gives pass by itself."""
+    """Do nothing: `give_up_after` passes by itself."""
 
 
 ENDS: dict[str, tuple[dict[str, Any], Callable[[Crowd, str], Awaitable[None]], str, str]] = {

@@ -1,4 +1,4 @@
-"""A pass that comes before its cancellation's time makes no call, whatever it does later than it began."""
+"""A pass that begins before `not_before` makes no call, even if the time comes while it runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COMMANDS = [
 
 
 class Running(Clock):
-    """Time that runs on by half a second with each question."""
+    """A clock that advances by half a second each time it is read."""
 
     def __init__(self, redis: datetime, moments: Iterator[datetime]) -> None:
         super().__init__(redis)
@@ -42,7 +42,7 @@ def running(start: datetime) -> Iterator[datetime]:
 
 
 async def scheduled(one: Whole, verb: str) -> tuple[str, datetime]:
-    """Take in a command for an hour from now, and have it come due at once by an attestation."""
+    """Take in a command for an hour from now, and make it due at once with an attestation."""
     intake = Admission({"b": BackendRules(one.backend.adapter, one.backend.policy)})
     at = (await one.store.times())[0] + timedelta(hours=1)
     content = {"verb": verb, "backend": "b", "job_id": "1", "not_before": at.isoformat()}

@@ -1,4 +1,4 @@
-"""Whole passes over a real Redis and real HTTP: every dialect, every command, every fault; the end is the truth."""
+"""Whole passes over a real Redis and real HTTP: every dialect, every command, every fault; the reported end is true."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "throttled-twice": {"times": 2, "retry_after": 0},
 }
 READS = ("error", "reset", "throttled", "expired_token", "html", "html-200", "truncated", "hang", "error-twice")
-"""Those that differ for a call that changes nothing."""
+"""The faults that differ for a call that changes nothing."""
 
 LIVES = ("runs", "waits", "finished", "failed", "race", "absent", "forbidden")
 STEPS = [(dialect, command) for dialect in DIALECTS for command in dialect.steps]
@@ -42,9 +42,9 @@ SILENT = {
     ("get_after_delete=500", "delete", "absent"),
     ("delete_finished=400", "delete", "finished"),
 }
-"""What Oracle ML, so understood, never says until `give_up_after`: that there is no job, or how to remove one."""
+"""Cases in which Oracle ML, read this way, never says that there is no job, or how to remove it: they time out."""
 MISTAKEN = {("sahara-v1.1-mode=sync", "cancel", "runs"), ("sahara-v1.1-mode=sync", "cancel", "race")}
-"""Sahara before September 2014 answered a cancel with the record after it: nothing there tells it from one before."""
+"""Sahara before September 2014 answered a cancel with the record after it, which looks like a record from before."""
 
 CASES = [
     pytest.param(dialect, command, action, fault, id=f"{dialect.name}-{command}-{action}-{fault}")

@@ -1,4 +1,4 @@
-"""Looks that succeed and ask for time by `Retry-After`: the next look of that cancellation comes no sooner."""
+"""Looks that succeed but ask for time by `Retry-After`: the cancellation's next look comes no sooner."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Selecting by what a backend lists, over real HTTP: every page, and no job that is not meant."""
+"""Selecting from a backend's lists over real HTTP: every page, and no job that was not meant."""
 
 from __future__ import annotations
 

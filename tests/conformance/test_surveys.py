@@ -1,4 +1,4 @@
-"""Lists in place of looks, by a real engine over a real Redis: few calls, the right ends, no harm when they fail."""
+"""Lists instead of looks, by a real engine over a real Redis: few calls, the right ends, no harm if lists fail."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ async def test_lists_are_left_out_where_the_backend_may_not_be_asked_for_them(re
 
 
 async def test_first_passes_are_no_reason_for_a_list(redis: Redis) -> None:
-    """They mostly end in a call, before which each job is looked at alone anyway."""
+    """Most of them end in a call, and before a call each job is looked at alone anyway."""
     async with crowd(redis, MRS_V11, poll=Poll(60.0, 60.0)) as one:
         await one.accept(numbers(30))
         async with one.engine():
@@ -101,7 +101,7 @@ async def test_a_job_that_a_list_does_not_show_is_looked_at_alone_and_ends_right
         one.one.sim.world.put(replace(job, deleted_at=0.0))
 
         assert await one.finish(20) == {"cancelled": 20}
-        assert (one.lists, one.looks) == (2, ["7"])  # it might have been on a second page
+        assert (one.lists, one.looks) == (2, ["7"])  # the job might have been on a second page
         (gone,) = [event for event in one.events if event.name == "finished" and event.subject == "7"]
         assert gone.data["job_state"] == "gone"
 
@@ -260,7 +260,7 @@ async def test_polls_may_ride_only_where_there_are_lists(redis: Redis, dialect: 
 
 
 async def test_a_listed_job_is_a_success_of_its_backend(redis: Redis) -> None:
-    """Else a backend that was paused would stay at few calls in flight for as long as lists are all it is asked."""
+    """Otherwise a backend that was paused would stay at few calls in flight while it is only asked for lists."""
     async with crowd(redis) as one:
         await one.ask(numbers(10))
         one.stop_all()
@@ -291,7 +291,7 @@ async def test_a_rate_is_kept_on_average(redis: Redis, dialect: Dialect) -> None
         assert await one.finish(count) == {"cancelled": count}
 
         journal = one.one.sim.log()
-        burst = rate / 10 + 9  # as many as were taken for parts of a list that then was not worth it
+        burst = rate / 10 + 9  # as many as were claimed to share a list that then was not worth reading
         for start in range(len(journal)):
             assert len(journal) - start <= rate * (journal[-1].at - journal[start].at) + burst
 
@@ -324,7 +324,7 @@ async def test_many_ride_on_few_permits_and_never_more_calls_are_in_flight(redis
 
         assert await one.finish(60) == {"cancelled": 60}
         assert calls.most <= most
-        # A slow machine finds them due in parts, of which the small ones are worth no list.
+        # On a slow machine they come due in parts; small parts are not worth a list.
         least, most_looks = {"none": (0, 59), "no-lists": (60, 60), "not-shown": (20, 59)}[fault]
         assert least <= len(one.looks) <= most_looks
 

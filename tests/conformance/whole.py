@@ -1,4 +1,4 @@
-"""What the tests of whole passes share: an engine's way through one cancellation, one pass at a time."""
+"""Shared by the tests of whole passes: takes one cancellation to its end, one pass at a time."""
 
 from __future__ import annotations
 
@@ -34,16 +34,17 @@ DELAYS = {
     "sahara.refresh_every": 0.04,
 }
 TICK = 0.02
-"""Simulated seconds from pass to pass: a stop is first seen under way, then done."""
+"""Simulated seconds from pass to pass: a job is first seen stopping, then stopped."""
 LONG = 60.0
-"""Real seconds in which the next pass must come due; it takes a few hundredths at most."""
+"""Real seconds within which the next pass must come due; usually it takes a few hundredths at most."""
 PASSES = 60
 """How many passes a cancellation may take; most take five."""
 CLOCK_SPEED = 200.0
-"""Where a force is due the simulated clock, which stands still, is pushed forward by seconds: no real one moves so.
+"""The assumed speed of the backend's clock in tests of a force: they advance the simulated clock, which stands still
+otherwise, by seconds at a time, as no clock of normal speed moves.
 
-Elsewhere it is taken for a real one. At this speed the hundredths that may pass between a look and its call count as
-seconds of the backend's, by which a job's end can seem to be before the call.
+Other tests assume normal speed. At this speed the hundredths of a second between a look and its call would count as
+seconds of the backend's clock, so a job's end could seem to be before the call.
 """
 BELIEVE_AFTER = 0.05
 LOOKS = frozenset({"look", "refresh"})
@@ -88,7 +89,7 @@ class Whole:
     async def claim(self, worker: str, lease: float | None = None, *, unseen: bool = False) -> Claims:
         """Claim what is due; `lease` in seconds replaces the backend's own.
 
-        `unseen` is as in `ToClaim`, where the backend allows it.
+        `unseen` is as in `ToClaim`, if the backend allows it.
         """
         limits = Limits(10, self.backend.lease if lease is None else lease, 64, 0.0, 48)
         unseen = unseen and not self.backend.policy.steps.look_before_cancel
@@ -116,7 +117,7 @@ class Whole:
         return [event for _, event in await self.store.events("0-0")]
 
     async def check(self, command: str) -> Event:
-        """Check what must hold at every end, whatever went wrong before; return the `finished` event."""
+        """Check what must be true at every end, whatever went wrong before; return the `finished` event."""
         events = await self.events()
         assert [f"{number + 1:010}" for number in range(len(events))] == [event.sequence for event in events]
         assert ["finished"] == [event.name for event in events if event.name == "finished"]
@@ -127,7 +128,7 @@ class Whole:
         return events[-1]
 
     def check_calls(self) -> None:
-        """Check that each changing call has had one effect at most, and that none was repeated unseen."""
+        """Check that each changing call had one effect at most, and that none was repeated without a look between."""
         for verb in set(self.one.dialect.verbs.values()) - LOOKS:
             made = [entry for entry in self.journal if entry.verb == verb]
             assert sum(entry.effect for entry in made) <= 1, made
@@ -139,7 +140,7 @@ class Whole:
         return first.http == 401 or any(entry.verb in LOOKS and not entry.fault for entry in between)
 
     def truth(self, command: str) -> str:
-        """Tell from the simulator alone how the cancellation ended."""
+        """Work out from the simulator alone how the cancellation ended."""
         dialect, job = self.one.dialect, self.one.sim.job(self.one.dialect.system, "1")
         changed = any(entry.effect for entry in self.journal)
         if not changed and not job.visible:
@@ -160,11 +161,11 @@ class Whole:
 
     @property
     def journal(self) -> list[Entry]:
-        """All requests of the system."""
+        """All requests that the simulator received."""
         return self.one.sim.log()
 
     async def left_over(self) -> dict[str, int]:
-        """Return which parts of the schedule still hold something."""
+        """Return the keys of the schedule that are not empty."""
         redis: Any = self.store._redis
         keys = [key async for key in redis.scan_iter("{canceller}:*")]
         busy = (b":due:", b":lease:", b":claims:", b":open:", b":park:")
@@ -199,7 +200,7 @@ async def whole(
 
 
 def prepare(one: Whole, command: str, life: str = "runs") -> None:
-    """Have a job that a command of this name will see through all its steps."""
+    """Create a job on which a command of this name goes through all its steps."""
     one.one.add("stuck" if command == "force" else life)
     one.one.sim.clock.advance(10)
     if command == "force":

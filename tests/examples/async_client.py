@@ -1,4 +1,4 @@
-"""Cancel jobs within asyncio and wait for all of them at once."""
+"""Cancel jobs in asyncio and wait for all of them at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from worker.client import AsyncClient, Result
 
 
 async def stop(client: AsyncClient, job_id: str) -> Result:
-    """Stop a job and wait for its end; raises StillOpen after a minute, and the cancellation goes on."""
+    """Stop a job and wait for its end; after a minute raise StillOpen, while the cancellation goes on."""
     sent = await client.cancel("ess", job_id, reason="over budget", requested_by="billing")
     return await sent.wait(timeout=60)
 

@@ -1,7 +1,7 @@
-"""Give the word that a force call waits for: that the job's process is gone.
+"""Attest that a job's process is gone, which its force step waits for.
 
 Some jobs of Oracle ESS stay in CANCELLING for good. Canceller may force them after 30 minutes, but only if somebody
-says that the remote process runs no more. Until then the force step is held.
+says that the remote process no longer runs. Until then the force step is held.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from worker.client import Cancellation, Client, Event, Result
 
 
 def stop(job_id: str, operator: str) -> Result:
-    """Stop a job, with an operator's word where it takes one."""
+    """Stop a job whose force step needs an operator's word."""
     with Client.from_env() as client:
         sent = client.cancel("ess", job_id, reason="over budget", requested_by="billing")
         held = wait_until_held(client, sent)
@@ -20,7 +20,7 @@ def stop(job_id: str, operator: str) -> Result:
         missing = [name for name, condition in conditions.items() if condition["met"] is not True]
         print(f"{job_id} can't be forced yet, for lack of: {', '.join(missing)}")
 
-        # Look for yourself first: this is your word, and events name you for it.
+        # Check for yourself first: you are giving your word, and the events name you.
         client.attest(sent.command_id, by=operator, reason="no such process on any host")
         return sent.wait(timeout=60)
 

@@ -1,4 +1,4 @@
-"""Cancel jobs from a program that has Celery and nothing of Canceller's."""
+"""Cancel jobs from a program that uses only Celery, and imports nothing of Canceller's."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from worker.client import BrokerUnavailable, Client, InvalidCommand
 settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["localhost", "testserver"], SECRET_KEY="for this example only")
 
 client = Client.from_env()
-"""One for each process. It connects when it is first used, so it may be made before gunicorn forks."""
+"""One per process. It connects on first use, so it may be created before gunicorn forks."""
 
 
 @require_POST

@@ -1,4 +1,4 @@
-"""Read the events with the CloudEvents SDK and go on where the last run has stopped."""
+"""Read the events with the CloudEvents SDK and continue where the last run stopped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ POSITION = "billing:position"
 def consume(redis: Redis, handle: Callable[[BaseCloudEvent], None], block: int = 5000) -> None:
     """Handle events until none comes for `block` milliseconds.
 
-    The position is kept after an event is handled: after a crash the last one comes again, with the same id.
+    The position is stored after an event is handled: after a crash the last event may come again, with the same id.
     """
     position: Any = redis.get(POSITION) or "0-0"
     while found := entries(redis, position, block):

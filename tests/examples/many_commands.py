@@ -12,7 +12,7 @@ from worker.client import Client, Rejected
 def stop_all(job_ids: Sequence[str], batch_id: str) -> Counter[str]:
     """Stop jobs; return how many had each outcome.
 
-    Commands in the lane `batch` delay none of those that people wait for. `batch_id` is in every event of these jobs.
+    Commands in the lane `batch` never delay those that people wait for. Every event of these jobs has the `batch_id`.
     """
     shared = {"verb": "cancel", "backend": "ess", "lane": "batch", "batch_id": batch_id, "reason": "nightly clean-up"}
     outcomes: Counter[str] = Counter()

@@ -11,7 +11,7 @@ from worker.simulator import Simulator
 
 
 def stop_invoice_run(job_id: str) -> str:
-    """Stop a job; this stands for your own code, which finds the deployment in its environment."""
+    """Stop a job; this stands in for your own code, which finds the deployment in its environment."""
     with Client.from_env() as client:
         return client.cancel("ess", job_id, reason="invoice withdrawn").wait(timeout=30).outcome
 

@@ -14,7 +14,7 @@ def stop(job_id: str) -> str:
         try:
             result = sent.wait(timeout=60)
         except StillOpen:
-            # The wait is over, the cancellation goes on: `client.wait(sent.command_id)` waits for it again.
+            # Only the wait is over; the cancellation goes on. `client.wait(sent.command_id)` waits for it again.
             return f"{job_id} is still being cancelled, see {sent.command_id}"
     rerun = "may" if result.safe_to_rerun else "must not"
     return f"{job_id} has ended as {result.outcome}; it {rerun} be started again"

@@ -166,7 +166,7 @@ def test_a_held_force_goes_out_once_somebody_attests(deployment: Cell, capsys: p
 
 @pytest.fixture
 def service(tmp_path: Path) -> Path:
-    """Return the folder of somebody's service, with tests, whose warnings are errors."""
+    """Return the folder of another project's tests, in which warnings are errors."""
     settings = "[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n"
     (tmp_path / "pytest.ini").write_text(settings, encoding="utf-8")
     (tmp_path / "test_service.py").write_bytes(Path(__file__).with_name("service_tests.py").read_bytes())
@@ -174,7 +174,7 @@ def service(tmp_path: Path) -> Path:
 
 
 def run_by_others(service: Path, *words: str) -> str:
-    """Run a program of Python's in somebody's service; return what it writes."""
+    """Run Python in another project's folder; return its output."""
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, *words]
     done = subprocess.run(command, cwd=service, env=env, capture_output=True, text=True, timeout=180, check=False)

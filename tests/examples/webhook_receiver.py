@@ -1,4 +1,4 @@
-"""Take webhooks: verify each, say that it is taken, and do something with its event."""
+"""Receive webhooks: verify each, acknowledge it, and do something with its event."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 
 class Receiver(BaseHTTPRequestHandler):
-    """Answers 204 to an event that is taken: any other answer, or none, and it comes again with the same id."""
+    """Answers 204 to an event that it takes; after any other answer, or none, it is sent again with the same id."""
 
     def do_POST(self) -> None:
         """Verify an event and take it."""

@@ -15,7 +15,7 @@ from worker.store.store import Store
 
 @pytest.fixture
 async def store(redis: Redis) -> AsyncIterator[Store]:
-    """A worker's store; its scripts have a connection of their own, as in a worker."""
+    """A worker's store; its scripts use a separate connection, as in a worker."""
     scripts = ScriptConnection(redis)
     yield Store(redis, "canceller", scripts=scripts)
     await scripts.aclose()

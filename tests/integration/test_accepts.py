@@ -1,4 +1,4 @@
-"""A few commands are taken in and claimed in one step, which does all that the two steps do alone."""
+"""A few commands are taken in and claimed in one step, which has the same result as two steps."""
 
 from __future__ import annotations
 

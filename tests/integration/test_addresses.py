@@ -1,4 +1,4 @@
-"""What addresses a job beside its id: jobs with one id at two addresses are two, and each is found."""
+"""What addresses a job besides its id: one id at two addresses means two jobs, and each is found."""
 
 from __future__ import annotations
 

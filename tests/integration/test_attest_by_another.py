@@ -1,4 +1,4 @@
-"""`attest = "another"`: whose word counts where nobody may vouch for what they ask for themselves."""
+"""`attest = "another"`: whose word counts if nobody may attest for their own commands."""
 
 from __future__ import annotations
 

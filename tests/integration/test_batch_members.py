@@ -1,4 +1,4 @@
-"""Members of batches: bad ones, those that join, those that were sent before, dry runs."""
+"""Members of batches: invalid ones, those that join, those that were sent before, dry runs."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ OWN = [cancel(1), cancel(2, command_id="own"), cancel(3)]
 
 
 async def rejected_once(stage: Stage, redis: Redis, why: str) -> None:
-    """Check that the second of three members is rejected, and that this is told once."""
+    """Check that the second of three members is rejected, and that this is reported once."""
     rejected = [event for event in await stage.events() if event.name == "rejected"]
     letters = [one async for one in DeadLetters(redis, "canceller").list()]
 
@@ -182,7 +182,7 @@ async def test_a_member_whose_id_is_another_commands_is_told_of_whenever_a_worke
     assert [one.verdict for one in verdicts] == ["accepted", "conflict"]
     if told:
         await store.reject(INTAKE.rejection(OWN[1], "own", CONFLICT))
-    await redis.delete("{canceller}:feeder:b")  # its lease is over
+    await redis.delete("{canceller}:feeder:b")  # ends its lease
     await stage.feed()
 
     await rejected_once(stage, redis, CONFLICT)

@@ -1,4 +1,4 @@
-"""Batches that stop: by a canary, by too many failures, by an operator; and how they go on."""
+"""Batches that stop, for a canary, too many failures or an operator, and how they go on."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ async def names(stage: Stage) -> list[str]:
 
 
 async def end_pass(stage: Stage, store: Store, one: Claim) -> None:
-    """End the pass in which a call was made, and let the feeder see that."""
+    """End the pass in which a call was made, and let the feeder notice that."""
     await store.commit(commit(one, "wait", due=one.record.cancellation.accepted_at, matters=None))
     stage.pass_time(0.1)
     await stage.feed()

@@ -1,4 +1,4 @@
-"""Who may give orders about a batch, where signing is on."""
+"""Who may give orders about a batch if signing is on."""
 
 from __future__ import annotations
 

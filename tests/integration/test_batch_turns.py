@@ -1,4 +1,4 @@
-"""Batches of several backends: one that is slow or down holds up its own members alone."""
+"""Batches over several backends: a backend that is slow or down holds up only its own members."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever happens to a batch, its counters add up, each member starts once, and the report has each once."""
+"""Whatever happens to a batch, its counters add up, each member starts once, and the report lists each once."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ MEMBERS = 24
 
 
 class Died(Exception):
-    """The process that had this connection is gone."""
+    """The process of this connection has died."""
 
 
 class MortalRedis(SteppedRedis):
-    """A connection that breaks off with one script: before it is sent, or before its reply is read."""
+    """A connection that breaks at one script: before it is sent, or before its reply is read."""
 
     scripts_left = 0
     runs_the_last = False
@@ -41,7 +41,7 @@ class MortalRedis(SteppedRedis):
 
 @dataclass(frozen=True)
 class Do:
-    """One thing that happens; the numbers say how much of it."""
+    """One thing that happens; `amount` and `flag` say how much of it, or which variant."""
 
     what: str
     amount: int = 1
@@ -62,7 +62,7 @@ OPTIONS = st.fixed_dictionaries(
 
 
 class Walk:
-    """One batch, and another on the same jobs, to which things happen."""
+    """One batch, and another on the same jobs, to which the things happen."""
 
     def __init__(self, redis: SteppedRedis) -> None:
         self.stage = Stage(redis)
@@ -90,7 +90,7 @@ class Walk:
                 stage.pass_time(one.amount / 4)
 
     async def die(self, one: Do) -> None:
-        """Have a feeder work on the batches until it dies; others may have them once its lease is over."""
+        """Have a feeder work on the batches until it dies; then end its leases, so that others can take over."""
         mortal = MortalRedis(connection_pool=self.redis.connection_pool)
         mortal.at = self.redis.at
         mortal.scripts_left, mortal.runs_the_last = one.amount, one.flag
@@ -139,7 +139,7 @@ async def walk(url: str, options: dict[str, Any], happenings: list[Do], abort_at
     for number, one in enumerate(happenings):
         await here.do(Do("abort") if number == abort_at else one)
         for batch_id in ("b", "other"):
-            await here.stage.counts(batch_id)  # which checks their sum
+            await here.stage.counts(batch_id)  # checks their sum
     await here.finish()
     await here.check(aborted=0 <= abort_at < len(happenings))
     await redis.aclose()

@@ -220,7 +220,7 @@ async def test_a_batch_of_a_dead_feeder_is_fed_by_another_within_seconds(stage: 
     await stage.feed()
     assert await stage.counts() == {"waiting": 3}
     assert 0 < await redis.pttl("{canceller}:feeder:b") <= 2000
-    await redis.delete("{canceller}:feeder:b")  # as its time does
+    await redis.delete("{canceller}:feeder:b")  # as if its lease had run out
     await stage.feed()
 
     assert await stage.counts() == {"open": 3}

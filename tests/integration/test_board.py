@@ -175,7 +175,7 @@ async def test_a_redis_that_is_gone_is_said_beside_what_was_known(tmp_path: Path
 
 
 async def met(lines: AsyncIterator[str], text: str) -> None:
-    """Read on until a line has a text."""
+    """Read on until a line contains a text."""
     async for line in lines:
         if text in line:
             return

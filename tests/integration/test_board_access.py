@@ -1,4 +1,4 @@
-"""The board's door: who may read, who may act, and what is refused."""
+"""Access to the board: who may read, who may act, and what is refused."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ WORD = {"by": "ann", "reason": "the database is slow"}
 
 @pytest.fixture
 async def batches(redis: Redis) -> Batches:
-    """One batch of three members that runs."""
+    """One running batch of three members."""
     found = Batches(redis, "canceller")
     commands = [{"verb": "cancel", "backend": "ess", "job_id": str(number)} for number in range(3)]
     await found.take_part(BatchPart(batch_id="clean-up", part=1, parts=1, commands=commands))

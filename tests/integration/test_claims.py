@@ -1,4 +1,4 @@
-"""Claims against a real Redis: who may work on what, when it comes back, and what a paused backend holds up."""
+"""Claims against a real Redis: who may work on what, when it comes due again, and what a paused backend holds up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The clock that all scripts count on: Redis's TIME, and an offset that takes up steps which workers disprove."""
+"""The clock that all scripts use: Redis's TIME, plus an offset that compensates for steps that workers disprove."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CLOCK = "{canceller}:clock"
 
 
 class Worker:
-    """One worker's beats; `ms` is its monotonic clock, and every answer comes at once."""
+    """The beats of one worker; every answer comes at once."""
 
     def __init__(self, redis: SteppedRedis, name: str) -> None:
         self.redis, self.name = redis, name
@@ -23,7 +23,7 @@ class Worker:
         self.known, self.at = -1, redis.at
 
     async def beat(self, passed: int = 0) -> tuple[int, int | bytes]:
-        """Beat after so many milliseconds; return the time since it began, and the step that it hears of."""
+        """Beat, `passed` ms after the last one by its own clock; return the time since the start, and the step."""
         args = [self.name, LIFE, self.known, passed, "ess"]
         now, step, *_ = await self._beat(keys=["{canceller}:events"], args=args)
         if step != b"?":
@@ -37,7 +37,7 @@ def stepped(redis: Redis) -> SteppedRedis:
 
 
 async def opened(redis: Redis) -> None:
-    """Have something open."""
+    """Leave one cancellation open."""
     await redis.sadd("{canceller}:backends", "ess")  # type: ignore[misc]
     await redis.hset("{canceller}:open:ess", "1", "id")  # type: ignore[misc]
 

@@ -1,4 +1,4 @@
-"""The data directory: what is not ours is left as it is, and no link is followed."""
+"""The data directory: other people's files are left as they are, and no link is followed."""
 
 from __future__ import annotations
 

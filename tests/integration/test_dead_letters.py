@@ -92,7 +92,7 @@ def letter(number: int, size: int = 1000, *, unverified: bool = False) -> Reject
 
 @pytest.fixture
 def small(redis: Redis) -> Store:
-    """A store that keeps 100 kB of dead letters, a tenth of them strangers'."""
+    """A store that keeps 100 kB of dead letters, a tenth of it for unverified senders."""
     return Store(redis, "canceller", Retention(dead_letters_size=100_000))
 
 
@@ -131,7 +131,7 @@ async def test_one_letter_that_is_larger_than_all_may_be_is_kept_alone(small: St
 
 
 async def test_strangers_push_out_nobody_elses_letters(small: Store, letters: DeadLetters, redis: Redis) -> None:
-    """C5: 64 unsigned messages of 0.9 MB filled Redis, and all else with it."""
+    """C5: 64 unsigned messages of 0.9 MB would fill Redis, and everything else would stop."""
     await small.reject(letter(0))
     for number in range(1, 200):
         unsigned = Admission({}, signatures=GUARDED).take({**BAD, "reason": "x" * 900_000}, f"c-{number}")
@@ -167,7 +167,7 @@ async def test_letters_of_all_are_listed_by_their_time_and_found_by_their_ids(
 async def test_no_two_letters_have_one_id_also_within_a_millisecond(
     small: Store, letters: DeadLetters, redis: Redis
 ) -> None:
-    """A clock that stands still, as far as streams can tell: each begins far ahead of it."""
+    """To the streams the clock stands still, because their newest ids are far ahead of it."""
     for name in LETTERS:
         await redis.xadd(f"{{canceller}}:{name}", {"reason": "why", "raw": "1", "mark": "old 1"}, id="9999999999999-0")
     for number in range(10):

@@ -1,4 +1,4 @@
-"""Dry runs and expectations against a real Redis: beside each other, and what joins make of them."""
+"""Dry runs and expectations against a real Redis: next to each other, and what joins make of them."""
 
 from __future__ import annotations
 

@@ -45,14 +45,14 @@ def gone(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return True
-    # A process whose parent was killed is reaped by init, in its own time.
+    # A process whose parent was killed is reaped by init, after some time.
     stat = Path(f"/proc/{pid}/stat")
     return stat.exists() and stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
 
 
 @contextmanager
 def owner(directory: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """Run another process which owns an embedded Redis."""
+    """Run another process that owns an embedded Redis."""
     process = subprocess.Popen(
         [sys.executable, "-c", OWNER, str(directory)],
         cwd=ROOT,
@@ -106,7 +106,7 @@ def test_a_second_start_says_who_has_the_directory(tmp_path: Path) -> None:
 
 
 def test_a_start_waits_for_what_a_killed_server_of_its_own_has_left(tmp_path: Path) -> None:
-    """A server killed while its child rewrites the log leaves that child, which has the lock for a moment."""
+    """If a server is killed while its child rewrites the log, that child keeps running, with the lock, for a moment."""
     with (tmp_path / "lock").open("w") as left, ThreadPoolExecutor(1) as pool:
         left.write(str(os.getpid()))
         left.flush()

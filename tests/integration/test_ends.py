@@ -42,7 +42,7 @@ async def finish(store: Store) -> None:
 
 
 async def blocked(redis: Redis, count: int) -> None:
-    """Return once so many connections wait for an event."""
+    """Wait until so many connections wait for an event."""
     async with asyncio.timeout(LONG):
         while (await redis.info("clients"))["blocked_clients"] != count:  # noqa: ASYNC110 - no event tells it
             await asyncio.sleep(0)
@@ -81,7 +81,7 @@ async def test_but_the_same_rejection_again_does_though_no_event_tells_it(store:
     await reject(store)
     sent = await store.last_event_id()
     now = before = moment(stream_order(sent)[0])
-    while now <= before:  # a rejection counts if it is of a later millisecond; a message takes longer
+    while now <= before:  # a rejection counts only from a later millisecond on; a real message takes longer than that
         now, *_ = await store.times()
     await reject(store, "c-2")  # a newer event than the first rejection's
     assert not await reject(store)
@@ -178,7 +178,7 @@ async def test_a_wait_ends_once_its_known_record_is_gone(
     waiting = asyncio.create_task(ends.wait("c-1", forever))
     await blocked(redis, 1)
     await redis.flushall()
-    await store.accept(command(job_id="2", command_id="c-1:2"))  # an event that wakes it
+    await store.accept(command(job_id="2", command_id="c-1:2"))  # its event wakes the waiting reader
 
     with pytest.raises(UnknownCancellation, match="its record was there and is gone"):
         await asyncio.wait_for(waiting, 2 * LONG)

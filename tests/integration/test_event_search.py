@@ -1,4 +1,4 @@
-"""The search for one job's events: what it finds, and that it reads no more than it was allowed to."""
+"""The search for one job's events: what it finds, and that it reads no more than it is allowed to."""
 
 from __future__ import annotations
 

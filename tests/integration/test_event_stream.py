@@ -1,4 +1,4 @@
-"""The event stream as its readers meet it."""
+"""The event stream as its readers see it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STREAM = "{canceller}:events"
 
 
 async def ended(store: Store, redis: Redis) -> list[dict[str, Any]]:
-    """End a cancellation that somebody joined, and return its events as they lie in the stream."""
+    """End a cancellation that a second command joined, and return its events as they are in the stream."""
     await store.accept(command())
     await store.accept(command(command_id="c-2"))
     await store.commit(commit(await claim_one(store), "finish", facts=FINISHED))
@@ -156,7 +156,7 @@ async def test_a_record_that_is_damaged_in_part_is_an_error_too(part: bytes, sto
 
 BEGAN = datetime(2026, 1, 2, tzinfo=UTC)
 WRITTEN = 400
-"""Events, enough that Redis, which trims a hundred at a time, trims most of what is too old."""
+"""The number of events: Redis trims a hundred at a time, and so trims most of the old ones."""
 
 
 @pytest.mark.parametrize(

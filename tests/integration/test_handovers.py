@@ -1,4 +1,4 @@
-"""Commands that one worker leaves and another takes in: none is lost, none is done twice, none is rejected too soon."""
+"""Commands that one worker leaves to another: none is lost, taken in twice, or rejected too soon."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Desk:
         self.rejected.append(f"{rejection.command_id} {rejection.reason}")
 
     async def hear(self, *backends: str, seconds: float = 0.0) -> None:
-        """Look as often as a worker does, first at a beat of these backends."""
+        """Look as often as a worker does; first, send a beat that announces these backends."""
         if backends:
             await self.store.beat("w1", 60.0, backends)
         for _ in range(int(seconds) + 1):
@@ -158,7 +158,7 @@ async def test_two_workers_that_take_in_one_command_at_once_open_one_cancellatio
     await other.hear("ess")
     await other.take([cancel(str(number)) for number in range(300)])
     async for page in store.peers.handed_over("ess"):
-        await second.handover._take_page("oml", page)  # which it then does not forget
+        await second.handover._take_page("oml", page)  # the worker then fails to remove the page
     await knowing.handover.look()
 
     assert (await names(store)).count("accepted") == len(await names(store)) == 300

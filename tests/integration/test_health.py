@@ -34,7 +34,7 @@ def redis_pid(one: Served) -> int:
 
 
 def limit(one: Served, share: float) -> None:
-    """Give Redis so much memory that this share of it is used; with 0 there is no limit."""
+    """Limit Redis's memory so that this share of it is used; 0 removes the limit."""
     used = int(one.cell.redis.info("memory")["used_memory"])  # type: ignore[arg-type,index]
     one.cell.redis.config_set("maxmemory", int(used / share) if share else 0)
 

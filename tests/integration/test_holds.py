@@ -1,4 +1,4 @@
-"""Holds against a real Redis: when they are acknowledged, what they forbid, and the time that they give back."""
+"""Holds against a real Redis: when they are acknowledged, what they forbid, and the time that they restore."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from worker.store.store import Store
 from worker.store.transitions import Claim, ToClaim
 
 BREATH = 0.03
-"""Seconds that a hold of the shortest kind lasts here."""
+"""Seconds that the shortest hold lasts here."""
 
 
 @pytest.fixture
 def clock(redis: Redis) -> SteppedRedis:
-    """A deployment's clock, which only a test moves: no hold runs out before its time has come."""
+    """A deployment's clock, which only a test moves, so that no hold runs out too early."""
     return SteppedRedis(connection_pool=redis.connection_pool)
 
 
@@ -35,7 +35,7 @@ def store(clock: SteppedRedis) -> Store:
 
 
 def breathe(clock: SteppedRedis) -> None:
-    """Let a short hold's time pass."""
+    """Advance the clock past a short hold."""
     clock.at += round(BREATH * 1000)
 
 

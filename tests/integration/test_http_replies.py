@@ -1,4 +1,4 @@
-"""Replies that are not written as they should be but can be read, over a real socket."""
+"""Replies that are malformed but readable, over a real socket."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ async def test_where_a_redirect_points_comes_through() -> None:
 
 
 async def test_the_head_of_another_protocol_is_no_answer_at_once() -> None:
-    """A head is held until it is whole; what can't be one is not waited for."""
+    """A head is buffered until it is complete; bytes that can't be one are not waited for."""
     async with wiretap(says(b"SSH-2.0-OpenSSH_9.6\r\n")) as tap, calling(tap, seconds=60) as http:
         async with asyncio.timeout(SOON):
             with pytest.raises(CallUnanswered):

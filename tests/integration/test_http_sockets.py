@@ -1,4 +1,4 @@
-"""The HTTP seam at the socket: what really goes over the wire, how often, and when it is given up."""
+"""The HTTP client at the socket: what really goes over the wire, how often, and when a call is given up."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ async def test_a_server_that_hangs_is_given_up_in_time(method: str) -> None:
         took = await unanswered(http, method)
 
     assert SHORT * 0.9 <= took < SOON
-    assert len(tap.requests) <= 1  # on a busy machine the time may be over before it arrives
+    assert len(tap.requests) <= 1  # on a busy machine the call may time out before it arrives
 
 
 @pytest.mark.parametrize(
@@ -248,11 +248,11 @@ async def test_without_a_token_the_call_is_not_made(behave: Behave, timeout: flo
             await http.send(Request("GET", ("job",)))
         await http.aclose()
 
-    assert tap.lines() in ([], ["POST /v3/auth/tokens HTTP/1.1"])  # a short time may be over before it arrives
+    assert tap.lines() in ([], ["POST /v3/auth/tokens HTTP/1.1"])  # a short timeout may end before it arrives
 
 
 async def test_a_reply_that_nobody_asked_for_is_not_the_next_calls() -> None:
-    """A proxy that sends a reply twice must not have its copy taken for the answer to another call."""
+    """If a proxy sends a reply twice, the copy must not be taken for the answer to another call."""
     copied = asyncio.Event()
 
     async def twice(writer: asyncio.StreamWriter, count: int) -> bool:
@@ -266,6 +266,6 @@ async def test_a_reply_that_nobody_asked_for_is_not_the_next_calls() -> None:
         assert (await http.send(Request("POST", ("jobs", "1", "cancel")))).status == 200
         async with asyncio.timeout(SOON):
             await copied.wait()
-            await asyncio.sleep(SHORT)  # for the copy to arrive, of which nobody is told
+            await asyncio.sleep(SHORT)  # for the copy to arrive, which nothing announces
 
         assert (await http.send(Request("POST", ("jobs", "2", "cancel")))).status == 409

@@ -1,4 +1,4 @@
-"""The HTTP seam over TLS: whom it trusts, what it shows, and that it goes on with a session."""
+"""The HTTP client over TLS: whom it trusts, which certificate it shows, and that it resumes sessions."""
 
 from __future__ import annotations
 

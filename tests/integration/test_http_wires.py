@@ -24,7 +24,7 @@ async def silent(_writer: asyncio.StreamWriter, _count: int) -> bool:
 
 async def over(tap: Wiretap) -> None:
     """Wait until every connection has ended."""
-    if tap.tasks:  # none if a short time was over before the first was made
+    if tap.tasks:  # none if a short timeout ended before the first was opened
         _, open_ones = await asyncio.wait(tap.tasks, timeout=SOON)
         assert not open_ones
 
@@ -169,7 +169,7 @@ async def test_no_call_is_made_twice_whenever_the_server_drops(method: str) -> N
             await says(OK[:-3])(writer, 1)
             return False
         await says(OK)(writer, 1)
-        return count % 5 != 4  # it closes behind an answer that promised to stay
+        return count % 5 != 4  # it closes after an answer that promised to keep the connection
 
     async with wiretap(moody) as tap, calling(tap) as http:
         for first in range(0, 100, 10):

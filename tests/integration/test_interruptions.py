@@ -1,4 +1,4 @@
-"""A reader of the store that is cancelled ends, at whatever step the cancellation meets it."""
+"""A reader of the store that is cancelled ends, whatever step it has reached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a claim says of how late it is."""
+"""What a claim says about how late it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker counts of the commands that it takes in, and of what it does for them."""
+"""What a worker counts: the commands that it takes in, and what it does for them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NAMES = {
 
 @pytest.fixture(scope="module")
 def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A worker that has been sent commands of every verdict, and has carried out those that it took in."""
+    """A worker that was sent commands with every verdict, and has carried out those that it took in."""
     with served(tmp_path_factory.mktemp("metrics"), BACKENDS) as place:
         cell = place.cell
         cell.simulator.add_job("ess", 1, "stuck")

@@ -1,4 +1,4 @@
-"""Commands that may not be acted on yet, against a real Redis: when they come due, and what joins make of that."""
+"""Commands that may not be acted on yet, against a real Redis: when they come due, and how joins change that."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def opened(store: Store, **fields: Any) -> Snapshot:
 
 
 def patience(seen: Snapshot) -> timedelta:
-    """How long it takes from its time until it is given up."""
+    """The time from `not_before` to `give_up_at`."""
     spec = seen.record.cancellation.spec
     assert spec.not_before
     return spec.give_up_at - spec.not_before

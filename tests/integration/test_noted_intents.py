@@ -1,4 +1,4 @@
-"""The intent of a first cancel, noted with the claim: when it is, and what it is worth once the worker is gone."""
+"""The intent of a first cancel, noted with the claim: when this is done, and what it means once the worker is gone."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ async def test_one_that_a_dead_worker_left_survives_a_refused_intent(store: Stor
 
 
 class SlowStore(Store):
-    """The real store, whose claims are under way for long enough that a stop comes between."""
+    """The real store, whose claims take long enough for a stop to come in between."""
 
     asked: asyncio.Event
 
@@ -117,7 +117,7 @@ class SlowStore(Store):
 
 
 class NoCalls:
-    """Calls of a worker that makes none."""
+    """The calls of a worker that must make none."""
 
     async def ready(self) -> None: ...
 
@@ -143,7 +143,7 @@ async def test_it_is_over_with_the_pass(store: Store, mode: str) -> None:
     taken = await store.accept(command())
     (one,) = (await unseen(store)).claims
     if mode != "wait":
-        await store.accept(command(command_id="c-2", verb="delete"))  # so that the pass is refused
+        await store.accept(command(command_id="c-2", verb="delete"))  # so that the commit is rejected
     await store.commit(commit(one, mode, due=LATER, facts=()))
 
     assert (await store.get(taken.cancellation_id)).record.cancellation.progress.intent is None

@@ -13,7 +13,7 @@ from worker.store.transitions import Limits
 
 
 async def pause(store: Store, milliseconds: int) -> None:
-    """Let the backend fail once, which pauses it for so long."""
+    """Let the backend fail once, which pauses it for this time."""
     one = await claim_one(store)
     await store.commit(commit(one, "wait", due=LATER, matters=LATER, verdict=f"bad:1:{milliseconds}", calls=1))
 
@@ -80,14 +80,14 @@ async def test_the_batch_lane_leaves_slots_free_in_each_worker(store: Store) -> 
 
 
 async def newer(redis: Redis, cancellation_id: str) -> None:
-    """Make a record one of a newer version."""
+    """Turn a record into one of a newer version."""
     key = f"{{canceller}}:hot:{cancellation_id}"
     hot = await redis.get(key)
     await redis.set(key, hot.replace(b'"f":1', b'"f":9'))
 
 
 async def due(redis: Redis) -> int:
-    """Return how many records wait."""
+    """Return how many records are scheduled."""
     return sum([await redis.zcard(f"{{canceller}}:due:ess:{class_}") for class_ in ("ip", "if", "bp", "bf")])
 
 

@@ -1,4 +1,4 @@
-"""A glance at what is open, by a socket alone."""
+"""A quick look at what is open, over a plain socket."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_url_that_needs_a_library_is_refused() -> None:
 
 @pytest.fixture
 def filled(sync_redis: Redis) -> Redis:
-    """Return a Redis with open cancellations: of jobs, of a job that has an address, and a dry run."""
+    """Return a Redis with open cancellations: of jobs, of a job with an address, and a dry run."""
     sync_redis.sadd("{canceller}:backends", "ess", "mrs")
     sync_redis.hset("{canceller}:open:ess", mapping={"100": "a", "101": "b", "2*": "c", "102\x1edry": "d"})
     sync_redis.hset("{canceller}:open:mrs", mapping={"1\x1fcluster": "e"})
@@ -60,7 +60,7 @@ def test_backends_and_ids_are_found(redis_url: str) -> None:
 
 @pytest.fixture
 def silent(tmp_path: Path) -> Iterator[str]:
-    """Give the URL of a server that never answers."""
+    """Yield the URL of a server that never answers."""
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "s"))
         server.listen()
@@ -72,7 +72,7 @@ def test_a_redis_that_hangs_is_left_after_a_moment(silent: str) -> None:
     with pytest.raises(TimeoutError), peek(silent, "canceller") as seen:
         seen.backends()
 
-    assert time.monotonic() - started < PATIENCE + 30  # and not as long as Redis hangs
+    assert time.monotonic() - started < PATIENCE + 30  # and not for as long as Redis hangs
 
 
 def test_a_server_that_refuses_is_an_error(redis_url: str) -> None:

@@ -1,4 +1,4 @@
-"""Where backends were and are: a record keeps a mark of it, the words are kept once."""
+"""Former and current places of backends: a record keeps only a mark, and the words are stored once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from worker.store.transitions import Acceptance
 
 HERE, THERE = "oracle-ess at https://here.example.com", "oracle-ess at https://there.example.com"
 BYTES = 40
-"""What keeping its place may cost an open cancellation."""
+"""The most bytes that keeping its place may cost an open cancellation."""
 
 
 def placed(place: str, job_id: str = "1", command_id: str = "c-1") -> Acceptance:

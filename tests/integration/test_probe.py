@@ -1,4 +1,4 @@
-"""A probe's URL as it comes over the wire, and what `check` finds there."""
+"""A probe's URL as it is sent over the wire, and what `check` reports about it."""
 
 from __future__ import annotations
 

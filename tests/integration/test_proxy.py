@@ -1,4 +1,4 @@
-"""Calls through a proxy: how each scheme goes, what the proxy is shown, and what its failures are told as."""
+"""Calls through a proxy: how each scheme is sent, what the proxy is shown, and how its failures are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits with lists: of many polls few pay and hold permits, and no class of passes starves another."""
+"""Limits with lists: among many polls, few pay and hold permits, and no class of passes starves another."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from worker.store.transitions import Claims, Limits
 from worker.store.watch_list import ToWatch
 
 LISTS = replace(LIMITS, per_list=10, rate=20.0)
-"""A burst of this rate is two calls."""
+"""This rate allows a burst of two calls."""
 FREE = replace(LIMITS, per_list=10)
 
 
 async def polls(store: Store, count: int, **fields: str) -> None:
-    """Have so many records due for a pass that is not their first."""
+    """Create so many records that are due for a pass that is not their first."""
     marks = [f"{fields.get('lane', '')}{index}" for index in range(count)]
     await store.accept_all([command(f"poll-{mark}", f"p-{mark}", **fields) for mark in marks])
     claims = await claim(store, limits=replace(LIMITS, slots=count, max_in_flight=500, batch_slots=500))
@@ -29,7 +29,7 @@ async def polls(store: Store, count: int, **fields: str) -> None:
 
 
 async def refill(redis: Redis) -> None:
-    """Let the rate limit have all the calls that it can."""
+    """Fill the rate limit with as many calls as it can hold."""
     await redis.hset("{canceller}:limit:ess", mapping={"tokens": 1000})  # type: ignore[misc]
 
 
@@ -139,7 +139,7 @@ async def test_what_is_given_back_to_be_alone_is_due_at_once_and_rides_no_more(s
 
 
 async def steadily(store: Store, limits: Limits, rounds: int, unseen: AbstractSet[str]) -> list[str]:
-    """Work on polls that are always due, of which a list shows all but some; return what was looked at alone."""
+    """Work on polls that are always due, of which a list shows all but `unseen`; return which were looked at alone."""
     alone = []
     for _ in range(rounds):
         claims = await claim(store, limits=limits)
@@ -219,7 +219,7 @@ async def test_first_passes_never_ride(store: Store) -> None:
 
 @pytest.mark.parametrize("per_list", [1, 10])
 async def test_polls_do_not_starve_first_passes(store: Store, redis: Redis, per_list: int) -> None:
-    """Where the rate allows fewer calls than polls come due, commands must still be begun."""
+    """If the rate allows fewer calls than polls come due, work on new commands must still begin."""
     await polls(store, 50)
     await store.accept_all([command(str(index), f"c-{index}") for index in range(4)])
     limits, begun = replace(LISTS, per_list=per_list), list[str]()
@@ -243,7 +243,7 @@ async def test_first_passes_do_not_starve_polls(store: Store, redis: Redis, per_
 
 
 async def test_a_list_is_charged_once_and_each_look_beside_it_too(store: Store, redis: Redis) -> None:
-    """Over many claims no more is called than was charged: what a list did not show is charged when it is looked at."""
+    """Over many claims, all calls are charged: a look at a job that a list did not show is charged when it is made."""
     await polls(store, 20)
     claims = await claim(store, limits=LISTS)
     before = await tokens(redis)
@@ -255,7 +255,7 @@ async def test_a_list_is_charged_once_and_each_look_beside_it_too(store: Store, 
 
 
 async def looks_due(store: Store, redis: Redis, count: int) -> None:
-    """Have looks due at so many jobs whose cancellations have ended."""
+    """Make looks due at so many jobs whose cancellations have ended."""
     await store.accept_all([command(f"ended-{index}", f"e-{index}") for index in range(count)])
     for one in (await claim(store)).claims:
         await store.commit(commit(one, "finish", facts=FINISHED, watch_after=(3600.0,)))

@@ -1,4 +1,4 @@
-"""Messages on a Redis broker, whatever Celery client sent them: each is taken in one step, and handled or returned."""
+"""Messages on a Redis broker, from any Celery client: each is taken in one step, and handled or returned."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CLOCK = "commands.taken:clock"
 
 
 class Desk:
-    """Notes what a consumer hands over; fails where it is told to."""
+    """Records what a consumer hands over; raises each of `fail` once."""
 
     def __init__(self) -> None:
         self.items: list[Item] = []
@@ -45,7 +45,7 @@ class Desk:
 
 
 async def roomy() -> float:
-    """Return how full a store is that has no limit."""
+    """Return how full a store without a limit is."""
     return 0.0
 
 
@@ -67,7 +67,7 @@ async def consumer(redis: Redis, desk: Desk) -> AsyncIterator[RedisConsumer]:
     yield one
     ending = asyncio.create_task(one.stop())
     with suppress(RedisError):
-        await redis.lpush("commands", b"")  # type: ignore[misc]  # ends its wait for a message
+        await redis.lpush("commands", b"")  # type: ignore[misc]  # ends the consumer's wait for a message
     await ending
 
 

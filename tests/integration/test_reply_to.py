@@ -1,4 +1,4 @@
-"""The sinks that commands name are in every later event of their cancellation."""
+"""The sinks that commands name appear in every later event of their cancellation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The connection that runs a worker's scripts: who gets which reply, and what becomes of it when Redis goes away."""
+"""The connection that runs a worker's scripts: who gets which reply, and what happens when Redis goes away."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def running(url: str) -> AsyncIterator[tuple[ScriptConnection, Redis]]:
 
 
 async def numbers(redis: Redis) -> set[str]:
-    """Return the numbers of the connections that run scripts."""
+    """Return the ids of the connections that run scripts."""
     return {one["id"] for one in await redis.client_list() if one["cmd"] in {"eval", "evalsha"}}
 
 
@@ -192,13 +192,13 @@ class Leg:
 
 @dataclass
 class Way:
-    """The way to a Redis, on which a connection can fall silent without an end."""
+    """A relay to a Redis, on which a connection can fall silent without being closed."""
 
     socket: str
     legs: list[Leg] = field(default_factory=list)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Pass on both ways, but nothing to Redis while the connection does not flow."""
+        """Pass on data in both directions, but nothing to Redis unless `flows` is set."""
         leg = Leg(writer, asyncio.Event(), asyncio.Event())
         self.legs.append(leg)
         leg.flows.set()
@@ -233,7 +233,7 @@ def socket_of(url: str) -> str:
 
 
 async def until_answered(scripts: ScriptConnection) -> None:
-    """Run scripts, each for a moment at most, until one is answered."""
+    """Run scripts, each with a short timeout, until one is answered."""
     async with asyncio.timeout(SOON):
         while True:
             try:

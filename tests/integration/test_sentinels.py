@@ -1,4 +1,4 @@
-"""Redis through sentinels: one that hangs delays nobody, and what they refuse is said on one line."""
+"""Redis through sentinels: one that hangs delays nobody, and a refusal is reported on one line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from worker.store.redis_client import connect_to
 
 GUARDED = ("user default off", "user watcher on >secret ~* &* +@all")
 AT_ONCE = 9.0
-"""Seconds that are a lot for three local sentinels, and less than the time that Celery gives an answer of Redis."""
+"""Seconds: a long time for three local sentinels, but less than Celery waits for an answer of Redis."""
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def authority(tmp_path: Path) -> Authority:
 
 
 async def tls_hosts(stack: AsyncExitStack, authority: Authority, ports: list[int]) -> str:
-    """Put TLS in front of servers; return where, as a URL has it."""
+    """Put TLS in front of servers; return the hosts and ports, as in a URL."""
     connects = [partial(asyncio.open_connection, HOST, port) for port in ports]
     relays = [await stack.enter_async_context(relayed(connect, authority.server())) for connect in connects]
     return ",".join(f"localhost:{port}" for port in relays)
@@ -172,7 +172,7 @@ async def test_the_primary_that_sentinels_name_is_talked_to_over_tls(servers: Re
 
 @asynccontextmanager
 async def scripted_sentinel(port: int) -> AsyncIterator[str]:
-    """Answer as a sentinel of a primary that is at this port of localhost, by name: a real one tells an address."""
+    """Answer as a sentinel whose primary is at this port of `localhost`, a name: a real one reports an address."""
     state = {
         "name": MASTER,
         "ip": "localhost",

@@ -234,7 +234,7 @@ async def test_a_certificate_is_checked_against_the_sinks_authorities(ours: Auth
 
 
 def consumer(url: str) -> tuple[Celery, list[Any]]:
-    """Return another application, and what its task was called with."""
+    """Return another application, and a list of what its task is called with."""
     app = Celery("jobs", broker=url.replace("unix://", "redis+socket://"), set_as_current=False)
     called: list[Any] = []
 

@@ -1,4 +1,4 @@
-"""A worker's lease of a sink: what it must not do once it may have lost it, and what it leaves."""
+"""A worker's lease of a sink: what the worker must not do once it may have lost it, and what it leaves behind."""
 
 from __future__ import annotations
 

@@ -12,11 +12,11 @@ from worker.sinks.tries import Failure
 from worker.store.store import Store
 
 FAST = 10.0
-"""How much faster the clock of these tries is: a wait of a second takes 100 ms."""
+"""How much faster the clock of the deliveries is: a wait of a second takes 100 ms."""
 
 
 class Pages:
-    """Takes 25 events at once; `fails` is asked of each with the pages that came before."""
+    """Takes 25 events at once; `fails` decides about each, given the pages that came before."""
 
     max_in_flight = 1
     at_once = 25
@@ -39,9 +39,9 @@ class Pages:
 
 
 async def deliver(store: Store, redis: Redis, pages: Pages, *events: tuple[str, int]) -> None:
-    """Have events delivered that were all there before the first page."""
+    """Deliver events that were all in the stream before the first page."""
     async with pumping(store, sink(pages)):
-        pass  # a new sink starts now
+        pass  # a new sink starts at the current end of the stream
     for cancellation, number in events:
         await emit(redis, cancellation, number)
     async with pumping(store, sink(pages), speed=FAST):

@@ -1,4 +1,4 @@
-"""Events are deleted soon after their time, but none that a sink still needs, up to `keep_at_most`."""
+"""Events are deleted soon after their retention, except, up to `keep_at_most`, those that a sink still needs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def trim(store: Store) -> None:
 
 
 async def sink_at(store: Store, position: str, owed: Sequence[str] = (), keep: float = 30 * 24 * HOUR) -> Lease:
-    """Have a sink `s` at a position, to which some events are owed."""
+    """Set up a sink `s` at a position, to which some events are still owed."""
     _, lease = await store.sinks.claim("s", "w1", 4.0, "webhook", keep)
     assert lease is not None
     oldest = owed[0] if owed else ""

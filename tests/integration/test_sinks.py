@@ -21,9 +21,9 @@ from worker.store.sink_state import Note, SinkState
 from worker.store.store import Store
 
 FAST = 100.0
-"""How much faster the clock of these tries is: a wait of a second takes 10 ms."""
+"""How much faster the clock of the deliveries is: a wait of a second takes 10 ms."""
 LONGEST_PAUSE = 1.2
-"""How much longer than `CLAIM_EVERY` a worker may leave a lease that it does not have."""
+"""The most multiples of `CLAIM_EVERY` after which a worker tries again for a lease that it does not have."""
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ async def test_a_receiver_that_is_down_is_tried_about_once_a_second(store: Store
             times = [at for _, at in receiver.tries[-3:]]
             return len(times) == 3 and all(later - sooner >= 0.9 for sooner, later in pairwise(times))
 
-        await until(seldom)  # with waits of their own, a hundred subjects would leave no such gaps
+        await until(seldom)  # if each had its own waits, a hundred subjects would leave no such gaps
 
 
 async def test_a_failing_subject_becomes_dead_letters_and_delays_no_other(

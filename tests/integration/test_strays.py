@@ -1,4 +1,4 @@
-"""Commands that went into another list than the queue, because of their producer's options."""
+"""Commands that their producer's options sent to another list than the queue."""
 
 from __future__ import annotations
 

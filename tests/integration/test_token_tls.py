@@ -1,4 +1,4 @@
-"""Three servers of one backend (API, token service, probe): whom each call trusts, and which is shown a certificate."""
+"""Three servers of one backend (API, token service, probe): whom each call trusts, and who is shown a certificate."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TOKEN = reply({"access_token": "t", "accessToken": "t", "expires_in": 3600})
 
 @dataclass
 class Server:
-    """A server that would take a client certificate; `shown` has the name on the one of each request."""
+    """A server that accepts a client certificate; `shown` has the name on each request's certificate."""
 
     tap: Wiretap
     shown: list[str] = field(default_factory=list)
@@ -64,7 +64,7 @@ async def server(
 
 @dataclass
 class Files:
-    """Two authorities that are not the system's, and a certificate of ours from each."""
+    """Two authorities that are not the system's, and a client certificate from each."""
 
     folder: Path
     api: Authority

@@ -24,7 +24,7 @@ def totals(redis: Redis) -> TotalsReader:
 
 
 async def left_as(store: Store, progress: Progress, **fields: str) -> datetime:
-    """Accept a cancellation, and leave it as a pass would that has seen this; return the time."""
+    """Accept a cancellation, and leave it as a pass that has seen this would leave it; return the time."""
     await store.accept(command(**fields))
     claimed = await claim(store)
     (one,) = claimed.claims

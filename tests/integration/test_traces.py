@@ -1,4 +1,4 @@
-"""A trace that came in a Celery message's headers is linked to by all that is done for its command."""
+"""All spans of a command link to the trace that came in its Celery message's headers."""
 
 from __future__ import annotations
 

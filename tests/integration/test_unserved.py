@@ -1,4 +1,4 @@
-"""What is open on a backend that no living worker serves still ends at its deadline, or on an operator's word."""
+"""Cancellations on a backend that no living worker serves still end at their deadline, or by an abort."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PATIENCE = 60.0
 
 @dataclass
 class Witness:
-    """A worker that serves another backend; it looks by a clock that the test turns."""
+    """A worker that serves another backend; it looks by a clock that the test sets."""
 
     store: Store
     now: float = 0.0
@@ -50,7 +50,7 @@ def witness(store: Store) -> Witness:
 
 
 async def over(store: Store, cancellation_id: str) -> None:
-    """Return once a deadline has passed."""
+    """Wait until a cancellation's deadline has passed."""
     at = (await store.get(cancellation_id)).record.cancellation.spec.give_up_at
     async with asyncio.timeout(PATIENCE):
         while (await store.times())[0] <= at:

@@ -1,4 +1,4 @@
-"""Words that a remote process has stopped: whose, about which job, and when; each a fact of its own."""
+"""Attestations that a remote process has stopped: whose, about which job, and when; each is a separate fact."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def attest(
 
 
 async def later(redis: Redis, than: datetime) -> None:
-    """Wait until Redis's clock is past a moment: it counts words in milliseconds."""
+    """Wait until Redis's clock, which dates attestations in milliseconds, is past a time."""
     while True:
         seconds, micros = await redis.time()  # type: ignore[misc]  # redis-py's own types
         if moment(seconds * 1000 + micros // 1000) > than:

@@ -1,4 +1,4 @@
-"""Which workers live, as the store knows by their beats."""
+"""Which workers are alive, as the store knows from their beats."""
 
 from __future__ import annotations
 

@@ -27,12 +27,12 @@ KINDS = {
     "sahara-v2": ("sahara", 'kind = "sahara"\ndialect = "v2"\nproject_id = "p1"'),
 }
 AFTER = 60.0
-"""Seconds after the outage in which all must have ended: the longest poll, at most."""
+"""Seconds after the outage by which all must have ended: at most the longest wait between polls."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What came of one outage."""
+    """The result of one outage."""
 
     early: int
     outcomes: Counter[tuple[str, str]]
@@ -52,9 +52,9 @@ def backends(warn_after: float, believe_after: float, keys: str) -> str:
 
 
 def outage(one: Cell, jobs: int, seconds: float) -> Seen:
-    """Ask for so many cancellations of each kind, put a gateway in front for so long, and see what becomes of them.
+    """Ask for so many cancellations of each kind, put a gateway in front for so long, and return the result.
 
-    The jobs stop behind the gateway, so none ends before it is in place.
+    The jobs stop only behind the gateway, so none ends before it is in place.
     """
     for name, (system, _) in KINDS.items():
         place: dict[str, Any] = {"project": "p1", "cluster": "c1"} if system in {"mrs", "sahara"} else {}
@@ -85,7 +85,7 @@ def outage(one: Cell, jobs: int, seconds: float) -> Seen:
 
 
 def stop_all(one: Cell) -> None:
-    """Let all jobs stop of the cancels that they have taken."""
+    """Let all jobs obey the cancels that they have accepted."""
     world, now = one.simulator.world, one.simulator.clock.now()
     for job in list(world.jobs.values()):
         gone = None if job.deleted_at is None else now  # Oracle ML's only stop
@@ -93,7 +93,7 @@ def stop_all(one: Cell) -> None:
 
 
 def job_id(backend: str, number: int) -> str:
-    """Return a job's id; where two backends share a system their jobs differ."""
+    """Return a job's id; backends that share a system have different ids."""
     return str(1000 + number) if backend == "ess" else f"{backend}-{number}"
 
 
@@ -113,7 +113,7 @@ def wrong(seen: Seen, jobs: int) -> Iterator[str]:
 
 
 def main() -> int:
-    """Run one outage with the product's own waits, and print what came of it."""
+    """Run one outage with the product's own waits, and print the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=200, help="open cancellations of each kind")
     parser.add_argument("--seconds", type=float, default=90.0, help="how long the gateway is in front")

@@ -15,15 +15,15 @@ from typing import Any
 
 CHANGING = frozenset({"cancel", "force", "delete"})
 LONG_AGO = 10.0
-"""Seconds before our first call; an end so old can't be mistaken for its effect, whatever a `Date` cuts off."""
+"""Seconds before our first call: an end that old can't be mistaken for our effect, however inexact a `Date` is."""
 PATIENCE = 0.8
-"""The share of `believe_after` that a lie must have lasted to be believed: calls take their time, and looks jitter."""
+"""The share of `believe_after` that a lie must have lasted to be believed: calls take time, and looks have jitter."""
 IN_A_ROW = 3
 """Doubtful answers that must agree before they are believed."""
 TAIL_LOOKS, TAIL_TIME = 6, 2.0
-"""How many honest looks, over how many times `believe_after`, leave a product no excuse."""
+"""The product has no excuse after this many honest looks over this multiple of `believe_after`."""
 EARLY = 0.05
-"""Seconds by which a wait may come out too short: a busy machine may stamp a call that late."""
+"""Seconds by which a wait may seem too short: a busy machine may time-stamp a call that late."""
 FINISH_SLACK = 1.0
 
 Event = Mapping[str, Any]
@@ -54,9 +54,9 @@ class Called:
     """One call as the layer saw it, and the truth at that moment.
 
     `told` is the status that the product was given, None for no answer. `lie` names what spoiled the reply; with
-    `habit` this backend is always like that. `says` is what the reply claims: "gone" or "refused" where it may not be
-    the backend's own, "for good" for a refusal in its own words. `silence` is, for a force, how long its target had
-    been silent in CANCELLING. `forbids` means that the last reply given to the product said that a force is not
+    `habit` this backend always behaves like that. `says` is what the reply claims: "gone" or "refused" if it may not
+    be the backend's own, "for good" for a refusal in its own words. `silence` is, for a force, how long its target
+    had been silent in CANCELLING. `forbids` means that the last reply given to the product said that a force is not
     allowed.
     """
 
@@ -82,7 +82,7 @@ class Called:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One job of the family, as it really is when the end is told; `alive` counts the remote process."""
+    """One job of the family, as it really is when the end is reported; `alive` includes the remote process."""
 
     job_id: str
     alive: bool
@@ -124,7 +124,7 @@ class Case:
 
     @property
     def data(self) -> Mapping[str, Any]:
-        """What the end says; empty while there is none."""
+        """The data of the end; empty while there is none."""
         return self.end["data"] if self.end else {}
 
     @property
@@ -149,7 +149,7 @@ def at_of(event: Event) -> float:
 
 
 def false_ends(case: Case) -> Iterator[str]:
-    """No claim that the job has stopped while it, or a child of it, runs."""
+    """No claim that the job has stopped while it or one of its children runs."""
     evidence = case.data.get("evidence")
     safe = case.data.get("safe_to_rerun") is True
     if not (safe or evidence in {"reported", "probed"}) or (evidence == "attested" and case.word == "holds"):
@@ -160,13 +160,13 @@ def false_ends(case: Case) -> Iterator[str]:
 
 
 def invented_ends(case: Case) -> Iterator[str]:
-    """No claim that a job has stopped which never was."""
+    """No claim that a job has stopped that never existed."""
     if not case.job.known and (case.data.get("safe_to_rerun") is True or case.data.get("evidence") == "reported"):
         yield f"{case.data['outcome']}, {case.data['evidence']} of a job that never was"
 
 
 def foreign_calls(case: Case) -> Iterator[str]:
-    """No changing call to a job that was not asked for; a child of an asked parent may be forced, and no more."""
+    """No changing call to a job that was not asked for, except that a child of an asked parent may be forced."""
     asked = {job_id for job_id, _ in case.asked}
     children = {one.job_id for one in case.members[1:]}
     for one in case.changes:
@@ -175,7 +175,7 @@ def foreign_calls(case: Case) -> Iterator[str]:
 
 
 def destroyed(case: Case) -> Iterator[str]:
-    """No record is removed that nobody asked to remove, and no result of a job that had finished.
+    """No record is removed unless asked for, nor the result of a job that had finished.
 
     Oracle ML's only stop removes the record: there a job must have been seen running in the last look before it.
     """
@@ -192,7 +192,7 @@ def destroyed(case: Case) -> Iterator[str]:
 
 
 def early_forces(case: Case) -> Iterator[str]:
-    """No force before `force_after` of true silence in CANCELLING."""
+    """No force before the job was truly silent in CANCELLING for `force_after`."""
     enough = case.times.force_after - EARLY - case.lag
     for one in case.calls:
         if one.verb == "force" and one.silence is not None and one.silence < enough:
@@ -200,7 +200,7 @@ def early_forces(case: Case) -> Iterator[str]:
 
 
 def forbidden_forces(case: Case) -> Iterator[str]:
-    """No force where the backend says that it is not allowed."""
+    """No force if the backend says that it is not allowed."""
     for one in case.calls:
         if one.verb == "force" and one.forbids:
             yield f"{one.job_id} was forced against the backend's own word"
@@ -214,7 +214,7 @@ def unbounded(case: Case) -> Iterator[str]:
 
 
 def late_ends(case: Case) -> Iterator[str]:
-    """Each life ends by `give_up_after`, with one `finished` that is its last event, counted without a gap."""
+    """Each life ends by `give_up_after`, with one `finished` as its last event and no gap in the sequence."""
     ends = [one for one in case.events if name_of(one) == "finished"]
     if not ends:
         yield f"no end; the last event is {name_of(case.events[-1]) if case.events else 'none'}"
@@ -236,7 +236,7 @@ def calls_after_the_end(case: Case) -> Iterator[str]:
 
 
 def claimed_effects(case: Case) -> Iterator[str]:
-    """Our effect is claimed only of an end that the backend dates after our call: ESS and MRS date theirs."""
+    """An end counts as our effect only if the backend dates it after our call: ESS and MRS date their ends."""
     if case.kind not in {"ess", "mrs"}:
         return
     if case.data.get("outcome") not in {"cancelled", "force_cancelled", "completed_anyway"} or not case.changes:
@@ -248,7 +248,7 @@ def claimed_effects(case: Case) -> Iterator[str]:
 
 
 def gave_in(case: Case) -> Iterator[str]:
-    """No end as refused or unknown by answers that may not be the backend's own and have not lasted."""
+    """No end as refused or unknown because of answers that may not be the backend's own and have not lasted."""
     if case.data.get("outcome") not in {"refused", "not_found"} or not case.job.alive or case.barred:
         return
     streak: list[Called] = []
@@ -271,7 +271,7 @@ def _taken(case: Case) -> bool:
 
 
 def missed_ends(case: Case) -> Iterator[str]:
-    """No `timed_out` where a job has ended and honest looks went on to show it."""
+    """No `timed_out` if a job has ended and honest looks kept showing it."""
     ended = [one.ended_at for one in case.members]
     if case.data.get("outcome") != "timed_out" or None in ended:
         return
@@ -281,7 +281,7 @@ def missed_ends(case: Case) -> Iterator[str]:
 
 
 def missed_stops(case: Case) -> Iterator[str]:
-    """No `timed_out` with an obedient job untouched, while honest looks went on to show it so."""
+    """No `timed_out` with an obedient job left untouched, while honest looks kept showing it."""
     untouched = not any(one.effect for one in case.changes)
     if case.data.get("outcome") != "timed_out" or not (case.obeys and case.job.alive and untouched) or case.barred:
         return
@@ -290,7 +290,7 @@ def missed_stops(case: Case) -> Iterator[str]:
 
 
 def _honest_tail(case: Case, since: float) -> bool:
-    """Whether the product could have looked honestly for long since then, after the last lie."""
+    """Whether the product got honest looks for long enough since that time and after the last lie."""
     lied = max((one.at for one in case.calls if not one.honest), default=0.0)
     tail = [one.at for one in case.looks if one.honest and one.at > max(since, lied)]
     return len(tail) >= TAIL_LOOKS and tail[-1] - tail[0] >= TAIL_TIME * case.times.believe_after
@@ -338,5 +338,5 @@ RULES: Mapping[str, Callable[[Case], Iterator[str]]] = {
 
 
 def findings(case: Case) -> list[tuple[str, str]]:
-    """Return what is wrong with a life: the class, and a line about it."""
+    """Return what is wrong with a life: each finding's class, and a line about it."""
     return [(name, text) for name, rule in RULES.items() for text in rule(case)]

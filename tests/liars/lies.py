@@ -7,7 +7,7 @@ Left out are lies that no client can tell from the truth, and that the guide doe
 - a body of this very job, in the API's form, with a final state and fresh times, while the job runs;
 - an outdated view of the job as running, if that alone decides: Oracle ML's 202, which names no job, before its DELETE;
 - an outdated view in CANCELLING of a job that has checked in or gone on since;
-- a child that no list has ever shown and two lists a poll apart leave out, under a parent that has ended;
+- a child, under a parent that has ended, that no list has ever shown and that two lists a poll apart leave out;
 - a clock that is wrong by the same time in every reply;
 - a 404 entirely in the API's own words about this job while the job exists, such as one from a gateway that puts our
   path, and so the job's id, into the API's own fields;
@@ -44,9 +44,9 @@ CHANGES = frozenset({CANCEL, FORCE, DELETE})
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """All that a lie may know.
+    """Everything that a lie may use.
 
-    `again` makes the call anew with another path, `refuse` words a refusal as the API does; `choice` is the plan's own
+    `again` repeats the call with another path, `refuse` words a refusal as the API does; `choice` is the plan's own
     number. `asked` is the job of the command, `victim` the child that a list leaves out, `other` a job that has ended,
     `first` the first honest reply to the same call.
     """
@@ -69,9 +69,9 @@ Tell = Callable[[Occasion], Told | None]
 
 @dataclass(frozen=True, slots=True)
 class Lie:
-    """One row. `tell` returns None where no answer arrives.
+    """One row. `tell` returns None if no answer arrives.
 
-    `reaches` says whether a changing call is carried out nevertheless. `says` is what the reply claims of the job:
+    `reaches` says whether a changing call is still carried out. `says` is what the reply claims about the job:
     "gone" or "refused" in words that are not the API's, "for good" for a refusal in the API's own. A `habit` is how
     this backend always behaves, so its replies count as honest. A `header` lie leaves the body alone and can be
     combined with others.
@@ -97,7 +97,7 @@ def _error_with_200(seen: Occasion) -> Told:
 
 
 def _someone_else(seen: Occasion) -> Told:
-    """The reply about a job that has ended; to a v1.1 cancel its record, as a snapshot."""
+    """The reply about a job that has ended; for a v1.1 cancel, that job's record as a snapshot."""
     raw = seen.raw.removesuffix("/cancel")
     return seen.again(raw.replace(seen.job_id, seen.other))
 
@@ -118,7 +118,7 @@ def _truncated(seen: Occasion) -> Told:
 
 
 def _garbled(seen: Occasion) -> Told:
-    """Wrapped or written in ways that strict readers refuse and lenient ones read: the content stays true."""
+    """The true content, wrapped or written in ways that strict readers refuse and lenient ones accept."""
     ways = (b"\xef\xbb\xbf" + seen.true.body, seen.true.body + b"\x00", b")]}',\n" + seen.true.body)
     return replace(seen.true, body=ways[seen.choice % len(ways)])
 
@@ -142,7 +142,7 @@ def _without_victim(seen: Occasion) -> Told:
 
 
 def _unfiltered(seen: Occasion) -> Told:
-    """Every request there is; strangers name no top request, or their own."""
+    """A list of every request; strangers name no top request, or their own."""
     told = seen.again(f"{seen.raw.partition('?')[0]}?fields={_fields(seen.raw)}")
     data = told.data
     if seen.choice % 2 and isinstance(data, dict):
@@ -170,7 +170,7 @@ PAST_RUNS = 220
 
 
 def _past_runs(seen: Occasion) -> Told:
-    """One past run on each page, before the children that live, unless the filter asks for those alone."""
+    """One past run on each page, before the living children, unless the filter asks for these only."""
     path, _, query = seen.raw.partition("?")
     data, wanted = seen.true.data, unquote(query)
     if seen.asked not in wanted or " state " in wanted.replace("=", " ") or not isinstance(data, dict):
@@ -248,7 +248,7 @@ def _engine_forgot(seen: Occasion) -> Told | None:
 
 
 def _not_known_yet(seen: Occasion) -> Told:
-    """What the API itself says while a job that was just submitted is not there yet."""
+    """The API's own reply while a job that was just submitted is not known yet."""
     told = seen.again(seen.raw.replace(seen.job_id, seen.job_id + "0"))
     return replace(told, body=told.body.replace(f"{seen.job_id}0".encode(), seen.job_id.encode()))
 
@@ -263,7 +263,7 @@ def _date(change: Callable[[Occasion, str], str | None]) -> Tell:
 
 
 def _link(seen: Occasion) -> Told:
-    """ESS's link, which it may give for a cancel that changes nothing."""
+    """The link that ESS may return for a cancel that changes nothing."""
     refused = seen.true.status in {400, 409}
     return json_reply(200, {"rel": "self", "href": f"http://liar/{seen.job_id}"}) if refused else seen.true
 

@@ -22,14 +22,14 @@ from worker.simulator.clock import Clock
 AFTERWARDS = 0.2
 """Seconds for which a life is watched after its end: nothing may follow."""
 APART = 0.01
-"""Seconds between the beginnings of two lives: a crowd at the start would make all of them late."""
+"""Seconds between the starts of two lives: if all started at once, all would be late."""
 OVERDUE = 6.0
 """Seconds after `give_up_after` at which the end is no longer waited for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lived:
-    """What came of one life; `faults` are those that it was made to meet."""
+    """The result of one life; `faults` are those that it was built around."""
 
     number: int
     place: str
@@ -44,7 +44,7 @@ class Lived:
 
 @dataclass
 class Life:
-    """One life under way."""
+    """A life that is being run."""
 
     plan: Plan
     liar: Liar
@@ -54,7 +54,7 @@ class Life:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def hear(self, event: Event) -> None:
-        """Take in an event; what is true at an end is asked for when it is heard of."""
+        """Take in an event; at the first `finished` of a cancellation, note the truth about its jobs at that time."""
         cancellation = str(event.get("cancellationid", ""))
         self.events[cancellation].append(event)
         if name_of(event) == "finished" and cancellation not in self.members:
@@ -99,7 +99,7 @@ def address_of(command: Mapping[str, Any]) -> str:
 
 
 class Lives:
-    """One product and the lives that it takes part in."""
+    """One product, and the lives that it works on."""
 
     def __init__(self, redis_url: str, seed: int, at_once: int) -> None:
         self._seed = seed
@@ -111,7 +111,7 @@ class Lives:
         self._helpers: list[asyncio.Task[None]] = []
 
     async def live(self, numbers: Iterable[int], *, trace: bool = False) -> AsyncIterator[Lived]:
-        """Live these lives, many at once, and yield what came of each."""
+        """Run these lives, many at once, and yield the result of each."""
         await self._product.start()
         self._helpers = [asyncio.create_task(self._listen()), asyncio.create_task(self._measure_lag())]
         under_way: set[asyncio.Task[Lived]] = set()
@@ -205,7 +205,7 @@ class Lives:
                 life.hear(event)
 
     async def _measure_lag(self) -> None:
-        """Measure how late this loop runs and Redis answers: a pass reads the time from a claim's reply."""
+        """Measure the delays of this loop and of Redis: a pass reads the time from a claim's reply, so both matter."""
         loop = asyncio.get_running_loop()
         while True:
             asked = loop.time()
@@ -215,7 +215,7 @@ class Lives:
 
 
 def faults_of(made: Plan, fired: Sequence[str]) -> tuple[str, ...]:
-    """Return the faults that a finding of this life speaks of: none where several lies were mixed."""
+    """Return the faults that a finding of this life would point to: none if several lies were mixed."""
     theme, _, rest = made.story.name.partition(": ")
     if rest:
         return (theme.split(" ", 1)[0],)
@@ -228,7 +228,7 @@ def faults_of(made: Plan, fired: Sequence[str]) -> tuple[str, ...]:
 async def lived(
     numbers: Iterable[int], seed: int, at_once: int, take: Callable[[Lived], None], *, trace: bool = False
 ) -> None:
-    """Live on an embedded Redis of their own; `take` gets what came of each life."""
+    """Run lives on a separate embedded Redis; `take` gets the result of each."""
     with tempfile.TemporaryDirectory(prefix="liars-") as directory, Embedded(Path(directory), fsync="no") as embedded:
         async for one in Lives(embedded.url, seed, at_once).live(numbers, trace=trace):
             take(one)

@@ -11,13 +11,13 @@ from tests.liars.judge import Times
 FORCE_AFTER, GIVE_UP = 1.0, 4.5
 TIMES = Times(poll_max=0.5, believe_after=0.9, force_after=FORCE_AFTER, give_up_after=GIVE_UP)
 PATIENT = replace(TIMES, believe_after=3.4, give_up_after=8.0)
-"""Where a token service lies: a refused credential is not asked for again at once, which must not count as lasting."""
+"""For lies of a token service: a refused credential is not requested again at once, which must not count as lasting."""
 APPEARS_WITHIN = 0.7
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One backend: `kind` is what a lie knows of it, `system` its name in the simulator."""
+    """One backend: `kind` is its name for lies, `system` its name in the simulator."""
 
     name: str
     system: str
@@ -28,7 +28,7 @@ class Place:
 
     @property
     def kind(self) -> str:
-        """What a lie knows of it."""
+        """Its name for lies: the system, with the dialect if it has several."""
         return f"{self.system}-{self.dialect}" if self.dialect else self.system
 
 

@@ -32,7 +32,7 @@ class Plan:
 
     @property
     def other(self) -> str:
-        """A job of somebody else's that has ended."""
+        """Somebody else's job, which has ended."""
         return ids(self.place, self.number, 800)
 
     @property
@@ -42,7 +42,7 @@ class Plan:
 
 
 def plan(seed: int, number: int) -> Plan:
-    """Return life number N: every other one is made to meet one kind of fault, the rest are mixed freely."""
+    """Return life number N: every other one is built around one kind of fault, the rest are mixed freely."""
     dice = random.Random(f"{seed}:{number}")  # noqa: S311 - repeatable dice, no secret
     if number % 2:
         return _mixed(dice, seed, number)
@@ -85,7 +85,7 @@ ONLY: Mapping[str, Callable[[Place, Story], bool]] = {
     "a Date far off": lambda place, _: place.system == "ess",
     "a Date that stands still": lambda place, _: place.system == "ess",
 }
-"""Where a row makes sense; a row about lists is for families alone, and the others are for all."""
+"""The places and stories to which a row is limited; a row about lists is for families only, all others are for all."""
 NEVER_FREE = frozenset({"a parent closed early", "not known yet", "many past runs"})
 
 
@@ -96,7 +96,7 @@ def _fits(lie: Lie, place: Place, story: Story) -> bool:
 
 
 def window(dice: random.Random, lie: Lie) -> Window:
-    """Return when a freely mixed lie is told: a few answers, or for a while."""
+    """Return when a freely mixed lie is told: for a few answers, or for a while."""
     if lie.habit or lie.name == "a lasting refusal":
         return Window()
     if lie.name in {"the probe is wrong", "a Date far off"}:

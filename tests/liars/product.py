@@ -42,7 +42,7 @@ Exchange = Callable[[str, str, Mapping[str, str], bytes], Told | None]
 
 
 class LiarWire:
-    """A wire whose other end is one life's liar."""
+    """A wire to the liar of one life."""
 
     through = to_proxy = ""
 
@@ -64,16 +64,16 @@ class LiarWire:
 
 
 class Calls:
-    """What makes the calls of one backend: each life has an `Http`, and a credential, of its own.
+    """Makes the calls of one backend: each life has its own `Http` and credential.
 
-    The trace context that a command carries, and each of its calls, says whose call it is.
+    The trace context of a command, which each of its calls carries too, identifies the life.
     """
 
     def __init__(self) -> None:
         self.lives: dict[int, Http] = {}
 
     async def ready(self) -> None:
-        """Make sure of a credential, once this pass has made a call and so has said whose it is."""
+        """Get a credential, if this pass has already made a call and so is known to belong to a life."""
         if LIFE.get() in self.lives:
             await self.lives[LIFE.get()].ready()
 
@@ -87,12 +87,12 @@ class Calls:
 
 
 def trace_of(number: int) -> str:
-    """Return the trace context by which a life's calls are known."""
+    """Return the trace context that identifies a life's calls."""
     return f"00-{number + 1:032x}-{1:016x}-01"
 
 
 def life_of(traceparent: str | None) -> int:
-    """Return whose call or event it is."""
+    """Return the number of the life that a call or event belongs to."""
     return int(traceparent.split("-")[1], 16) - 1 if traceparent else -1
 
 

@@ -27,7 +27,7 @@ AT_ONCE = 120
 
 @dataclass
 class Tally:
-    """What has come of all lives so far."""
+    """The results of all lives so far."""
 
     lives: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -102,7 +102,7 @@ def _by_code(item: tuple[str, int]) -> tuple[str, int]:
 
 
 def _share(numbers: Sequence[int], seed: int, at_once: int, results: Any) -> None:
-    """Live a process's share of the lives."""
+    """Run a process's share of the lives."""
     asyncio.run(lived(numbers, seed, at_once, results.put))
     results.put(None)
 
@@ -138,7 +138,7 @@ def run(numbers: Sequence[int], seed: int, processes: int, at_once: int) -> Tall
 
 
 def replay(number: int, seed: int) -> bool:
-    """Live one life again and print it; return whether something was found."""
+    """Run one life again and print it; return whether something was found."""
     found: list[Lived] = []
     asyncio.run(lived([number], seed, 1, found.append, trace=True))
     (one,) = found

@@ -1,4 +1,4 @@
-"""Ready-made replies: what gateways, firewalls, proxies and broken releases say in place of the truth."""
+"""Ready-made replies: what gateways, firewalls, proxies and broken releases say instead of the truth."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Told:
 
     @property
     def data(self) -> Any:
-        """The body's JSON, None if it is none."""
+        """The body as JSON, None if it is not JSON."""
         try:
             return json.loads(self.body)
         except ValueError:

@@ -31,7 +31,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """A lie of a life; `on` narrows the calls that it spoils, `choice` says which of its shapes it takes."""
+    """A lie in a life; `on` has the calls that it spoils, `choice` says which of its shapes it takes."""
 
     lie: Lie
     window: Window
@@ -41,7 +41,7 @@ class Telling:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What becomes of a job, honestly. `spec` is the simulator's script of it, children included.
+    """What really happens to a job. `spec` is its script for the simulator, children included.
 
     `ago` is how many seconds before the life its state began; `gone_after` is when somebody removes its record and
     `process_ends` when a stuck job's remote process dies, both in seconds from the start of the life.
@@ -70,7 +70,7 @@ Maker = Callable[[random.Random, Place, int], Story]
 
 
 def single(place: Place, number: int, name: str = "", **script: Any) -> Story:
-    """Return the story of one job, by the name of the simulator's life unless the script says all."""
+    """Return the story of one job: a named life of the simulator, unless `script` describes the whole life."""
     spec = {"system": place.system, "id": ids(place, number, 1), **script}
     if place.kind == "mrs-v2":
         spec.setdefault("cluster", "c1")
@@ -95,19 +95,19 @@ def finished(dice: random.Random, place: Place, number: int) -> Story:
 
 
 def stuck(dice: random.Random, place: Place, number: int) -> Story:
-    """Return a job that takes a cancel and never ends of it; its process may die."""
+    """Return a job that accepts a cancel but never ends; its process may die."""
     dies = dice.choice([None, None, 0.5, 1.5])
     force = {"force": dice.choice(["auto", "attested", "never"])} if place.name == "ess" else {}
     return replace(single(place, number, life="stuck"), obeys=False, process_ends=dies, command=force)
 
 
 def absent(_dice: random.Random, place: Place, number: int) -> Story:
-    """Return a job that never was."""
+    """Return a job that never existed."""
     return replace(single(place, number, life="absent"), obeys=False)
 
 
 def late(dice: random.Random, place: Place, number: int) -> Story:
-    """Return a job that its backend shows a moment late."""
+    """Return a job that its backend shows only after a moment."""
     story = single(place, number, "shown late", cancels_after=0.2)
     return replace(story, must=(tell("not known yet", 0, seconds=dice.uniform(0.05, 0.45)),))
 
@@ -118,17 +118,17 @@ def forbidden(_dice: random.Random, place: Place, number: int) -> Story:
 
 
 def race(dice: random.Random, place: Place, number: int) -> Story:
-    """Return a job that ends well although it was cancelled."""
+    """Return a job that succeeds although it was cancelled."""
     return single(place, number, life="race", cancels_after=dice.uniform(0.1, 0.8))
 
 
 def waits(dice: random.Random, place: Place, number: int) -> Story:
-    """Return a job that has not begun."""
+    """Return a job that has not started."""
     return single(place, number, life="waits", starts_after=dice.choice([0.3, 1.0]))
 
 
 def checks_in(dice: random.Random, place: Place, number: int) -> Story:
-    """Return a stuck job that checks in for a while and shows it."""
+    """Return a stuck job that visibly checks in for a while."""
     script = {"life": "stuck", "checks_in_every": dice.uniform(0.3, 0.6), "check_ins": dice.randint(1, 3)}
     return replace(single(place, number, "checks in", **script), obeys=False, knobs={"ess.check_in_shown": True})
 
@@ -144,7 +144,7 @@ def vanishes(dice: random.Random, place: Place, number: int) -> Story:
 
 
 def falls_back(dice: random.Random, place: Place, number: int) -> Story:
-    """Return a Sahara job that runs on after a cancel has failed."""
+    """Return a Sahara job that goes on running after a failed cancel."""
     story = single(place, number, life="falls_back", falls_back_after=dice.uniform(0.1, 0.5))
     return replace(story, obeys=False)
 
@@ -160,7 +160,7 @@ CHILD: tuple[dict[str, Any], ...] = (
 
 
 def family(dice: random.Random, place: Place, number: int, **last: Any) -> Story:
-    """Return an ESS parent with children, of whom the last is the victim; grandchildren under the first at times."""
+    """Return an ESS parent with children, the last of which is the victim; sometimes the first has children too."""
     lives: list[Mapping[str, Any]] = [
         *dice.choices(CHILD, k=dice.randint(0, 2)),
         last or dice.choice([{}, {"life": "stuck"}, CHILD[1]]),

@@ -1,4 +1,4 @@
-"""A gateway in front of every kind for a while: nothing ends early, operators are told, all end right after it."""
+"""A gateway in front of every kind for a while: nothing ends early, operators are told, all end right afterwards."""
 
 from __future__ import annotations
 

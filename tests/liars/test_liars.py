@@ -1,4 +1,4 @@
-"""A short run of the fuzzer of liars, and tests of its judge and its plans.
+"""A short run of the liars' fuzzer, and tests of its judge and plans.
 
 The long run is a separate command: `python -m tests.liars.run --lives 50000`.
 """

@@ -1,4 +1,4 @@
-"""Lives that are each made to meet one kind of fault (`faults.py`); up to half of all lives are of this sort."""
+"""Lives that are each built around one kind of fault (`faults.py`); up to half of all lives are of this sort."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ BARE_MRS = NOT_A_JOB.index(next(one for one in NOT_A_JOB if b"job_execution" in 
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """A kind of fault, where it can be met, and what makes a life of it."""
+    """A kind of fault, the places where it can occur, and the function that makes a life with it."""
 
     name: str
     places: tuple[str, ...]
     make: Callable[[Random, Place, int], Made]
     every: int = 1
-    """It is taken in every n-th turn only: a costly theme has a larger n."""
+    """It takes part in every n-th turn only: a costly theme has a larger n."""
 
 
 def _cancel(story: Story, **command: object) -> Story:
@@ -83,7 +83,7 @@ def _gateway_404(dice: Random, place: Place, number: int) -> Made:
 
 
 def _mid_level(dice: Random, place: Place, number: int) -> Made:
-    """Ask for a request below the top one; its step is stuck, its record closes early."""
+    """Ask for a request in the middle of a family; its step is stuck, its record closes early."""
     middle, step = ids(place, number, 2), ids(place, number, 3)
     script = {"life": "stuck"} if dice.random() < 0.7 else {"cancels_after": 1.5}
     children = [{"id": middle, "children": [{"id": step, **script}]}]
@@ -121,7 +121,7 @@ def _pages_from_1(dice: Random, place: Place, number: int) -> Made:
 
 
 def _long_recurrence(_dice: Random, place: Place, number: int) -> Made:
-    """Past runs without end: 220 pages of the children that have ended, and one that still runs."""
+    """A huge number of past runs: 220 pages of children that have ended, and one that still runs."""
     child = ids(place, number, 700)
     children = [{"id": child, "cancels_after": 0.3}]
     story = single(place, number, "a long recurrence", children=children)

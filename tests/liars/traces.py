@@ -13,7 +13,7 @@ from tests.liars.shapes import Told
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """One line of a replay: the call, the true reply, and what was told in its place."""
+    """One line of a replay: the call, the true reply, and the reply that was given instead."""
 
     called: Called
     request: str
@@ -33,7 +33,7 @@ KEPT = (
 
 
 def _brief(told: Told) -> str:
-    """Shorten what ESS says of requests; all else is shown as it is."""
+    """Shorten ESS's descriptions of requests; leave everything else as it is."""
     data = told.data
     if isinstance(data, dict) and isinstance(data.get("items"), list):
         items = (
@@ -46,7 +46,7 @@ def _brief(told: Told) -> str:
 
 
 def shown(told: Told | None) -> str:
-    """Show a reply in a line."""
+    """Return a reply as one line."""
     if told is None:
         return "no answer"
     if not told.status:
@@ -63,7 +63,7 @@ def trace_of_life(
     events: Mapping[str, Sequence[Event]],
     members: Mapping[str, Sequence[Member]],
 ) -> list[str]:
-    """Return a life as lines to read: calls with what was true and what was told, and events, by time."""
+    """Return a life as lines to read: calls, each with the true and the given reply, and events, by time."""
     lies = [f"{one.lie.name} ({', '.join(sorted(one.on))}; {one.window})" for one in made.tellings]
     head = [
         f"life {made.number} on {made.place.name}: {made.story.name}; {made.verb} {made.job_id}; lies: {lies or 'none'}"

@@ -1,6 +1,6 @@
-"""The layer between the product and the simulator: one life's calls, answered in process, truthfully or not.
+"""The layer between the product and the simulator: answers one life's calls in process, truthfully or not.
 
-It imports the simulator and no other code of the product. Each call is logged with what was told and what was true.
+It imports only the simulator from the product. Each call is logged with the given and the true reply.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Liar:
             add(self.world, stranger, now - DAY)
 
     def exchange(self, method: str, raw: str, headers: Mapping[str, str], body: bytes) -> Told | None:
-        """Answer one call; None is no answer. What goes wrong here is kept: the product would call it unanswered."""
+        """Answer one call; None is no answer. Errors here are kept, as the product would take them for no answer."""
         try:
             return self._exchanged(method, raw, headers, body)
         except Exception as error:
@@ -106,7 +106,7 @@ class Liar:
     def _spoiled(
         self, lie: Telling | None, verb: str, job_id: str, call: Call, true: Told
     ) -> tuple[Told | None, Telling | None]:
-        """Return what is told, and which lie spoiled it: habits first, one on top of the other, then one lie."""
+        """Return the reply to give, and which lie spoiled it: all habits are applied first, then one lie."""
         told, by = true, None
         for habit in self.plan.tellings if true.status else ():
             if habit.lie.habit and not habit.lie.header and self._is_told(habit, verb, call.now):
@@ -122,7 +122,7 @@ class Liar:
         return told, by
 
     def probe(self, job_id: str) -> int:
-        """Answer the second source: 404 when the remote process is gone."""
+        """Answer as the second source: 404 if the remote process is gone."""
         now = self.clock.now()
         job = self.world.jobs.get(("ess", job_id))
         alive = job is not None and self.alive(job, now)
@@ -173,7 +173,7 @@ class Liar:
         return moments[job.system](self.world, job, at)
 
     def _closed(self, job: Job) -> bool:
-        """Whether only the record was closed, by a force, of a job that no cancel stops."""
+        """Whether a force closed only the record of a job that no cancel stops."""
         return job.system == "ess" and job.life.stuck and job.last.state == ess_state.CANCELLED
 
     def _telling(self, verb: str, now: float) -> Telling | None:
@@ -197,7 +197,7 @@ class Liar:
             since = ess_state.last_check_in(job, here.since, now, knobs) if knobs.check_in_shown else here.since
             found["silence"] = now - since if here.state == ess_state.CANCELLING else 0.0
             if here.state in ess_state.TERMINAL:
-                found["silence"] = None  # it has ended since the last look: no harm is done
+                found["silence"] = None  # it has ended since the last look, so the force does no harm
             found["forbids"] = self._forbids.get(job_id, False)
         return found
 
@@ -311,14 +311,14 @@ class Liar:
         )
 
     def _learn(self, told: Told, job_id: str, *, honest: bool) -> None:
-        """Keep what the product was told of a force, and whether the job has shown life since the word was given.
+        """Keep what the product was told about a force, and whether the job has shown life since the word was given.
 
-        Life is what a job in CANCELLING shows: a time that has moved, or that it has gone back.
+        A job in CANCELLING shows life if its time has moved, or if it has left that state.
         """
         data = told.data
         if self.plan.place.system != "ess":
             return
-        if not isinstance(data, dict):  # in a wrapping that the product may have undone; a list may be about anybody
+        if not isinstance(data, dict):  # the product may have unwrapped it; a list may be about anybody
             self._forbids.clear()
             return
         for one in data.get("items") or [{"requestId": job_id, **data}]:

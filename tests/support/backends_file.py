@@ -12,5 +12,5 @@ from worker.settings.backends_file.backends import BackendConfig, backends_in, d
 def parse_backends(
     text: str, *, source: str = "backends file", environ: Mapping[str, str] | None = None, directory: Path | None = None
 ) -> Mapping[str, BackendConfig]:
-    """Read and validate a text, as the backends of a whole file are; raises ConfigurationError."""
+    """Read and validate a text as the backends of a whole file; raises ConfigurationError."""
     return backends_in(document_of(text, source), TABLES, source=source, environ=environ, directory=directory)

@@ -31,7 +31,7 @@ def cancels(count: int, first: int = 0, **fields: Any) -> list[dict[str, Any]]:
 
 
 class Stage:
-    """A deployment without backends: the test starts members and has them end."""
+    """A deployment without backends: the test starts the members and ends them."""
 
     def __init__(self, redis: SteppedRedis) -> None:
         self.store, self.redis = Store(redis, "canceller"), redis
@@ -45,7 +45,7 @@ class Stage:
             raise AssertionError(one.reason)
 
         def asleep(_: str) -> None:
-            """Work on nothing by itself."""
+            """Do nothing: the test does all work itself."""
 
         handover = Handover(self.store, admission, Serving(admission.rules), nothing, never)
         return Feeder(self.store, admission, worker, asleep, handover, in_flight or IN_FLIGHT)
@@ -95,19 +95,19 @@ class Stage:
         return [one async for one in self.batches.report(batch_id)]
 
     async def events(self, batch_id: str | None = None) -> list[Event]:
-        """Return the events of a batch, or else those of cancellations."""
+        """Return the events of a batch, or of all cancellations if no batch is named."""
         found = [event for _, event in await self.store.events("0-0", count=100_000)]
         if batch_id is None:
             return [event for event in found if event.type.startswith("canceller.cancellation.")]
         return [event for event in found if event.type.startswith("canceller.batch.") and event.subject == batch_id]
 
     def pass_time(self, seconds: float) -> None:
-        """Have the deployment's clock go ahead."""
+        """Advance the deployment's clock."""
         self.redis.at += int(seconds * 1000)
 
 
 def check_sums(events: Sequence[Event]) -> None:
-    """Check that the counters of each event are those of all members, and that the sequence has no gap."""
+    """Check that the counters of each event add up to all members, and that the sequence has no gap."""
     for number, event in enumerate(events, 1):
         counts = event.data["counts"]
         others = counts["waiting"] + counts["open"] + counts["rejected"] + sum(counts["finished"].values())

@@ -12,11 +12,11 @@ from support.cell import Cell, Worker
 
 APP = "tests.support.neighbour"
 HELD = 20.0
-"""Seconds for which the neighbour holds some messages: longer than the visibility timeout of our own, 15 s."""
+"""Seconds for which the neighbour holds some messages: longer than our own visibility timeout, 15 s."""
 
 
 class Neighbour:
-    """The other application: who sends its tasks, and its workers."""
+    """The other application: the sender of its tasks, and its workers."""
 
     def __init__(self, cell: Cell, broker: str) -> None:
         self.cell = cell
@@ -39,7 +39,7 @@ class Neighbour:
                 worker.kill()
 
     def send_tasks(self) -> set[str]:
-        """Send twelve tasks which three workers of one process each hold in every way that there is; name them."""
+        """Send twelve tasks, which three single-process workers hold in every possible way; return their names."""
         late = [f"late {number}" for number in range(2)]
         reminders = [f"reminder {number}" for number in range(4)]
         reports = [f"report {number}" for number in range(6)]

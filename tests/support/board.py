@@ -29,7 +29,7 @@ GATE = {
 
 
 class Browser:
-    """A client that behaves as a browser: it keeps cookies, follows redirects and says where its forms come from."""
+    """A client that behaves like a browser: it keeps cookies, follows redirects and sends the origin of its forms."""
 
     def __init__(self, app: BoardApp) -> None:
         self.app = app
@@ -75,7 +75,7 @@ async def board(redis_url: str, **variables: str) -> AsyncIterator[Browser]:
 
 
 async def hold_gate(store: Store, job_id: str, **fields: Any) -> str:
-    """Bring a cancellation to where its force step is held."""
+    """Bring a cancellation to the point where its force step is held."""
     found = (await store.accept(command(job_id, f"c-{job_id}", **fields))).cancellation_id
     one = await claim_one(store)
     at = one.record.cancellation.accepted_at

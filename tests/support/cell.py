@@ -37,7 +37,7 @@ class Worker:
     def __init__(
         self, env: Mapping[str, str], log: Path, *options: str, app: str = "worker", fresh: bool = False
     ) -> None:
-        """Start it; a `fresh` one shares nothing with the processes that were forked off the same server."""
+        """Start it; a `fresh` one is not forked from the server that the other processes are forked from."""
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._log = log
         words = ("-A", app, "worker", "--loglevel", "INFO", "-n", f"{log.stem}@%h", *options)
@@ -53,7 +53,7 @@ class Worker:
         self._reader.start()
 
     def wait_for(self, text: str, seconds: float = 60) -> str:
-        """Return the next log line that holds a text."""
+        """Return the next log line that contains a text."""
         deadline = time.monotonic() + seconds
         while True:
             line = self._lines.get(timeout=max(0.01, deadline - time.monotonic()))
@@ -129,7 +129,7 @@ class Cell:
         return str(self.sender.send_task(f"worker.{verb}", kwargs=command, queue="commands").id)
 
     def read(self, seconds: float) -> None:
-        """Read what the event stream has, waiting some seconds for the first entry; check each event by the schema."""
+        """Read the event stream, waiting some seconds for the first entry; check each event against the schema."""
         reply: Any = self.redis.xread(
             {"{canceller}:events": self.position}, count=1000, block=max(1, int(seconds * 1000))
         )
@@ -140,14 +140,14 @@ class Cell:
                 check_event(self.events[-1])
 
     def catch_up(self) -> None:
-        """Read all events that the stream has by now, for claims about what has not been waited for by its event."""
+        """Read all events that are in the stream by now, for claims about events that the test has not waited for."""
         before = -1
         while before != len(self.events):
             before = len(self.events)
             self.read(0.001)
 
     def wait_until(self, done: Callable[[], bool], seconds: float = 90) -> None:
-        """Read events until something holds."""
+        """Read events until a condition is true."""
         deadline = time.monotonic() + seconds
         while not done():
             left = deadline - time.monotonic()
@@ -181,7 +181,7 @@ class Cell:
         assert len(ids) == len(set(ids))
 
     def logs(self, last: int = 0) -> str:
-        """Return each worker's log, or else its `last` characters."""
+        """Return each worker's log, or only its `last` characters."""
         return "\n".join(log.read_text()[-last:] for log in sorted(self.directory.glob("worker*.log")))
 
 
@@ -196,7 +196,7 @@ def cell(
 ) -> Iterator[Cell]:
     """Run a deployment; `backends` is its backends file, with `{ess}`, `{oml}`, `{mrs}`, `{sahara}` as base URLs.
 
-    `more` is what its environment has beside that.
+    `more` has additional variables of its environment.
     """
     with Embedded(directory / "redis", fsync=fsync) as embedded:
         client = redis.Redis.from_url(embedded.url)
@@ -232,7 +232,7 @@ def cell_on(
     try:
         yield one
     finally:
-        # How a worker stops is what other tests are about; to wait for each one would cost all tests a second.
+        # Other tests are about how a worker stops; waiting for each one would cost every test a second.
         for worker in one.workers:
             if worker.process.poll() is None:
                 worker.kill()

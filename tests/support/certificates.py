@@ -30,7 +30,7 @@ def draft(subject: str, issuer: str, key: ec.EllipticCurvePrivateKey) -> x509.Ce
 
 @dataclass
 class Authority:
-    """Signs certificates; `file` holds its own, for those who trust it."""
+    """Signs certificates; `file` contains its own, for those who trust it."""
 
     folder: Path
     name: str
@@ -73,7 +73,7 @@ class Authority:
         return str(files[0]), str(files[1])
 
     def server(self, host: str = "localhost", *, asks: bool = False) -> ssl.SSLContext:
-        """Return a server's side; with `asks`, one that wants a certificate of ours from its clients."""
+        """Return a server's TLS context; with `asks`, one that demands a client certificate of this authority."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(*self.certificate(host))
         context.set_alpn_protocols(["h2", "http/1.1"])

@@ -44,7 +44,7 @@ def command(job_id: str = "1", command_id: str = "c-1", **fields: Any) -> Accept
 
 
 def signed(producer: str, command_id: str, **fields: Any) -> Acceptance:
-    """A command of a producer without the right to force."""
+    """A signed command of a producer without the right to force."""
     one = command(command_id=command_id, **fields)
     signature = Signed(producer, f"{producer} {command_id}", LATER)
     return replace(one, signed=signature, said={**one.said, "signed_by": producer}, binding=False)

@@ -1,4 +1,4 @@
-"""A backend and its token service that repeat all that they are sent, in six encodings, in every text of a reply."""
+"""A backend and its token service that repeat everything they are sent, in six encodings, in every text of a reply."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ENCODINGS: tuple[Callable[[str], str], ...] = (
     lambda text: text.encode().hex(),
 )
 STATUSES = (200, 403, 302, 500, 404, 200, 429, 400, 401)
-"""What it answers, one after the other; with the encodings all pairs come up."""
+"""Its statuses, one after the other; every combination with an encoding occurs."""
 TEXTS = (
     "title", "detail", "errorCode", "error", "error_code", "error_msg", "error_name", "error_message", "message",
     "state", "cause", "status", "job_state", "oozie_job_id", "return_code", "request_id", "job_result",
@@ -79,7 +79,7 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = repeat  # noqa: N815 - the server's names
 
     def encoded(self, turn: int, value: str) -> str:
-        """Repeat a header's value, or what follows its scheme."""
+        """Repeat a header's value, or the part after its scheme."""
         encode = ENCODINGS[turn % 6]
         return f"{encode(value)} {encode(value.rpartition(' ')[2])}"
 
@@ -99,7 +99,7 @@ SHOWN = frozenset({"authorization", "x-auth-token", "x-api-key", "proxy-authoriz
 
 @contextmanager
 def echo() -> Iterator[Echo]:
-    """Run it; an http:// URL that it is asked for as a proxy is answered as its own."""
+    """Run it; if used as a proxy for http:// URLs, it answers these requests itself."""
     with Echo() as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()

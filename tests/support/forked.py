@@ -1,4 +1,4 @@
-"""Python programs as processes that start without importing: each is forked from a server that has loaded the modules.
+"""Python programs as processes that start without imports: each is forked from a server that has loaded the modules.
 
 They are processes like any other: each has its own environment, working directory and output, and can be killed.
 """
@@ -29,11 +29,11 @@ CONTEXT.set_forkserver_preload(
     ]
 )
 READ_AT_START = ("LANG", "LC_", "LD_", "PYTHON")
-"""Variables that count only while a process starts begin so."""
+"""Prefixes of variables that only count when a process starts."""
 
 
 def is_possible(env: Mapping[str, str]) -> bool:
-    """Say whether a process with this environment can be forked off one with ours."""
+    """Say whether a process with this environment can be forked from one with ours."""
     return not any(
         env.get(name) != os.environ.get(name) for name in {*env, *os.environ} if name.startswith(READ_AT_START)
     )
@@ -54,15 +54,15 @@ class Forked:
 
     @property
     def returncode(self) -> int | None:
-        """How it has ended, None while it runs."""
+        """The exit code, None while it runs."""
         return self._process.exitcode
 
     def poll(self) -> int | None:
-        """Return how it has ended, None while it runs."""
+        """Return the exit code, None while it runs."""
         return self._process.exitcode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait until it has ended; return how.
+        """Wait until it has ended; return its exit code.
 
         Raises:
             subprocess.TimeoutExpired: it still runs.
@@ -103,7 +103,7 @@ def run_forked(
             process.kill()
             process.join()
             raise subprocess.TimeoutExpired(words, seconds)
-        told, errors = (file.read_bytes().decode() for file in files[1:])  # each character as it was written
+        told, errors = (file.read_bytes().decode() for file in files[1:])  # no newlines are translated
         return subprocess.CompletedProcess([module, *words], process.exitcode, told, errors)
 
 
@@ -128,5 +128,5 @@ def _run(
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     finally:
-        # The server ends a child without them.
+        # The fork server ends a child without running its exit handlers.
         atexit._run_exitfuncs()

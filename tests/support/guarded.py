@@ -49,7 +49,7 @@ auth = { type = "none" }
 
 @contextmanager
 def guarded_cell(directory: Path) -> Iterator[Cell]:
-    """Run it with one worker; the keys are files beside the backends file, the chief's private one `chief.pem`."""
+    """Run it with one worker; the keys are files next to the backends file, the chief's private key is `chief.pem`."""
     chief = Ed25519PrivateKey.generate()
     private = chief.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     public = chief.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

@@ -126,12 +126,12 @@ LEGITIMATE = {
 
 
 def corpus(size: int = 500) -> list[str]:
-    """Generate the texts, always the same: each unseen character at three places, then all else, then mixtures."""
+    """Generate the texts, always the same: each invisible character at three places, then all others, then mixtures."""
     return list(islice(_texts(), size))
 
 
 def deceptions(shown: str) -> list[str]:
-    """Return what a text holds that a terminal acts on or hides; a line feed ends a line and is none."""
+    """Return the characters of a text that a terminal acts on or hides; a line feed ends a line, so it is not one."""
     acting = {"Cc", "Cf", "Cs", "Zl", "Zp"}
     found = [char for char in set(shown) - {"\n"} if char in UNSEEN or unicodedata.category(char) in acting]
     return sorted({*map(ascii, found), *_flooded(shown)})

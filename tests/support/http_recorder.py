@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from worker.http.client import Http
 
 SOON = 30.0
-"""Seconds after which a test gives up, on a machine of any speed; what must not come in time takes 60 or more."""
+"""Seconds after which a test gives up, on any machine; replies that must not come in time take 60 or more."""
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 Behave = Callable[[asyncio.StreamWriter, int], Awaitable[bool]]
@@ -24,7 +24,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 async def listening(
     serve: Serve, tls: ssl.SSLContext | None = None, tasks: set[asyncio.Task[None]] | None = None
 ) -> AsyncIterator[int]:
-    """Serve on a free port, which is given, and close what is left at the end; `tasks` gets one for each connection."""
+    """Serve on a free port, which is yielded, and close what is left at the end; `tasks` gets the task of each."""
     serving = set() if tasks is None else tasks
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -109,7 +109,7 @@ async def calling(tap: Wiretap, *, seconds: float = SOON, max_reply: int = 1_000
 
 
 def says(*replies: bytes) -> Behave:
-    """Send one reply after the other, then the last for ever."""
+    """Send one reply after the other, then repeat the last for ever."""
 
     async def behave(writer: asyncio.StreamWriter, count: int) -> bool:
         writer.write(replies[min(count, len(replies)) - 1])
@@ -124,7 +124,7 @@ async def hang(_writer: asyncio.StreamWriter, _count: int) -> bool:
 
 
 def drops(after: int, *, reset: bool) -> Behave:
-    """Answer `after` requests, then take one more and drop the connection."""
+    """Answer `after` requests, then take one more and drop its connection."""
 
     async def behave(writer: asyncio.StreamWriter, count: int) -> bool:
         if count > after:

@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Jumping(selectors.DefaultSelector):
-    """Waits for nothing: the time that it was to wait for has passed at once."""
+    """Never waits: the time for which it was asked to wait has passed at once."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Makes any httpx transport, such as `httpx.MockTransport`, a wire of ours."""
+"""Adapts any httpx transport, such as `httpx.MockTransport`, to our `Transport`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from worker.http.transport import Body, Call, headers_of
 
 
 class HttpxTransport:
-    """Makes each call by one transport; see `Transport`."""
+    """Makes each call through an httpx transport; see `Transport`."""
 
     through = ""
 
@@ -19,7 +19,7 @@ class HttpxTransport:
         self.to_proxy = to_proxy
 
     async def exchange(self, call: Call, limit: int) -> Reply:
-        """Make a call by the transport."""
+        """Make a call through the transport."""
         request = httpx.Request(call.method, call.url, headers=call.headers, content=call.content or None)
         response = await self._transport.handle_async_request(request)
         try:

@@ -9,7 +9,7 @@ import redis
 from celery import Celery
 
 COUNTS = "neighbour:runs"
-"""A hash, name of a task -> how often it has run."""
+"""A hash from the name of a task to the number of its runs."""
 
 app = Celery("neighbour", broker=os.environ.get("NEIGHBOUR_BROKER"), set_as_current=False)
 app.conf.broker_connection_retry_on_startup = True
@@ -24,11 +24,11 @@ def run(name: str, seconds: float) -> None:
 
 @app.task(name="report")
 def report(name: str, seconds: float = 0.0) -> None:
-    """Do what most tasks do."""
+    """Acknowledge the message before the task runs, as most tasks do."""
     run(name, seconds)
 
 
 @app.task(name="late", acks_late=True)
 def late(name: str, seconds: float) -> None:
-    """Hold its message until it has ended."""
+    """Acknowledge the message only when the task has ended."""
     run(name, seconds)

@@ -1,4 +1,4 @@
-"""Ports for servers that must be given theirs before they start."""
+"""Ports for servers that must know theirs before they start."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import socket
 
 HOST = "127.0.0.1"
 FIRST, LAST = 20_000, 32_000
-"""Below those that systems give to connections and to servers that take any port: such a one could take it first."""
+"""Below the ports that systems assign to connections and to servers on port 0, which could take one of ours first."""
 _ours: list[socket.socket] = []
-"""What shows other test processes which ports are taken: the UDP sockets of the same numbers."""
+"""UDP sockets with the numbers of the ports: they show other test processes which ports are taken."""
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports, each one above the last, that nobody listens on and that no other test is given."""
+    """Return ports in ascending order that nobody listens on and that no other test gets."""
     while True:
         first = random.randrange(FIRST, LAST - count)  # noqa: S311 - no secret
         ports = [*range(first, first + count)]

@@ -23,7 +23,7 @@ def rules() -> list[dict[str, Any]]:
 
 
 def panels() -> dict[str, list[str]]:
-    """Return the queries of the dashboard by the title of their panel; Grafana's own variables have values."""
+    """Return the queries of the dashboard by panel title, with Grafana's own variables replaced by values."""
     found = json.loads(DASHBOARD.read_text())["panels"]
     return {one["title"]: [to["expr"].replace("$__rate_interval", "5m") for to in one["targets"]] for one in found}
 
@@ -37,10 +37,10 @@ def check_rules(file: Path) -> subprocess.CompletedProcess[str]:
 def failures(
     directory: Path, series: Mapping[str, str], expected: Mapping[str, Sequence[tuple[str, bool]]]
 ) -> Iterator[str]:
-    """Yield the expressions that do not hold what they are expected to.
+    """Yield the report of the tool if an expression does not evaluate as expected.
 
-    `series` has the values of each, one a minute, in the tool's notation; `expected` has for some times, such as `15m`,
-    expressions and whether they have a result then.
+    `series` maps each series to its values, one per minute, in the tool's notation; `expected` maps times, such as
+    `15m`, to expressions and whether each has a result at that time.
     """
     tests = [
         {
@@ -63,7 +63,7 @@ def failures(
         ],
     }
     file = directory / "test.yml"
-    file.write_text(json.dumps(whole))  # YAML can say all that JSON can
+    file.write_text(json.dumps(whole))  # JSON is valid YAML
     assert PROMTOOL
     done = subprocess.run([PROMTOOL, "test", "rules", str(file)], capture_output=True, text=True, check=False)
     if done.returncode:

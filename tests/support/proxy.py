@@ -17,10 +17,10 @@ from support.http_recorder import length, listening
 
 @dataclass
 class ForwardProxy:
-    """Passes on what its clients send, to `upstream` where that is set, whatever host they ask for.
+    """Passes on what its clients send; for a host in `upstream`, to that port of this machine instead.
 
-    With `login` (`user:password`) it wants to be shown it; with `refuses` it answers every request with that status;
-    with `mute` it takes requests and never answers.
+    With `login` (`user:password`) it demands these credentials; with `refuses` it answers every request with that
+    status; with `mute` it takes requests and never answers.
     """
 
     login: str = ""
@@ -49,7 +49,7 @@ class ForwardProxy:
             pass
 
     async def one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Pass one request on; say whether the connection goes on with another."""
+        """Pass one request on; say whether the connection stays open for another."""
         head = await reader.readuntil(b"\r\n\r\n")
         self.heads.append(head)
         if self.mute:
@@ -85,7 +85,7 @@ class ForwardProxy:
     async def forward(
         self, target: str, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        """Pass a request on in the form that origins take, without what is the proxy's own."""
+        """Pass a request on in origin form, without the headers that are meant for the proxy."""
         url = urlsplit(target)
         there, back = await self.reach(url.netloc)
         first, *lines = head.rstrip(b"\r\n").split(b"\r\n")
@@ -124,7 +124,7 @@ async def forward_proxy(tls: ssl.SSLContext | None = None, **how: Any) -> AsyncI
 
 @asynccontextmanager
 async def tls_front(tls: ssl.SSLContext, port: int) -> AsyncIterator[int]:
-    """Put TLS before a plain server on this machine; give the port."""
+    """Put TLS in front of a plain server on this machine; yield the port."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", port)

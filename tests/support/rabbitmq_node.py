@@ -46,7 +46,7 @@ def program(name: str = BINARY) -> Path:
     if found is None:
         raise NoRabbitMQ(f"{name} is not on PATH: install RabbitMQ 3.10 or later (Debian: apt install {BINARY})")
     path = Path(found).resolve()
-    # Debian's is a wrapper that only root and the user rabbitmq may call, and that changes the user.
+    # Debian's program is a wrapper that only root and the user rabbitmq may call, and that changes the user.
     return path.with_name(name) if path.name == "rabbitmq-script-wrapper" else path
 
 

@@ -1,4 +1,4 @@
-"""TLS in front of a server without it: the embedded Redis is built without TLS."""
+"""TLS in front of a server that has none: the embedded Redis is built without it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWrite
 
 @asynccontextmanager
 async def relayed(connect: Connect, context: ssl.SSLContext) -> AsyncIterator[int]:
-    """Listen with TLS, and pass on what comes; give the port."""
+    """Listen with TLS, and pass on what comes; yield the port."""
 
     async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         their_reader, their_writer = await connect()

@@ -20,18 +20,18 @@ Arrow = tuple[str, str]
 
 @dataclass(frozen=True)
 class Plan:
-    """The rooms of a package; `imports` has for each room those that it imports."""
+    """The rooms of a package; `imports` maps each room to those that it imports."""
 
     imports: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def arrows(self) -> list[Arrow]:
-        """Who imports whom."""
+        """Each import of one room by another: (importer, imported)."""
         return sorted((room, other) for room, others in self.imports.items() for other in others)
 
     @property
     def circles(self) -> list[frozenset[str]]:
-        """Rooms that import each other, directly or by way of others."""
+        """Groups of rooms that import each other, directly or through others."""
         reached = {room: frozenset(self._reached(room)) for room in self.imports}
         groups = {frozenset(one for one in seen if room in reached[one]) for room, seen in reached.items()}
         return sorted((group for group in groups if len(group) > 1), key=sorted)
@@ -52,7 +52,7 @@ class Plan:
         return [sorted(room for group, level in floor.items() if level == one for room in group) for one in levels]
 
     def figures(self) -> dict[str, int]:
-        """Return what there is a limit for."""
+        """Return the figures that have a limit."""
         found = {"rooms": self.imports, "floors": self.floors, "arrows": self.arrows, "circles": self.circles}
         return {name: len(several) for name, several in found.items()}
 
@@ -67,7 +67,7 @@ class Plan:
 
 
 def plan(modules: Iterable[str], imports: Iterable[Arrow], package: str) -> Plan:
-    """Draw the rooms from all modules of a package and their imports."""
+    """Derive the rooms from all modules of a package and their imports."""
     above: dict[str, set[str]] = {room: set() for module in modules for room in _room(module, package)}
     for importer, imported in imports:
         for room in _room(importer, package):
@@ -76,7 +76,7 @@ def plan(modules: Iterable[str], imports: Iterable[Arrow], package: str) -> Plan
 
 
 def _room(module: str, package: str) -> Iterator[str]:
-    """Name a module's room; the package itself and its `__main__` are in none."""
+    """Yield a module's room; the package itself and its `__main__` are in none."""
     name = module.removeprefix(f"{package}.").partition(".")[0]
     if module != package and name != "__main__":
         yield name

@@ -13,7 +13,7 @@ from worker.protocol.schemas import events
 
 @cache
 def judge_of_events() -> Draft202012Validator:
-    """Return what judges events and allows nothing that the schema does not name."""
+    """Return a validator of events that allows no field that the schema does not name."""
     return Draft202012Validator(events.schema(closed=True))
 
 

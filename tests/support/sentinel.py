@@ -37,7 +37,7 @@ sentinel parallel-syncs {MASTER} {REPLICAS}
 class Replicated:
     """Where everything listens; the first server is the master until it is killed.
 
-    `servers` are the processes, those of the sentinels at the end where they are of interest.
+    `servers` are the processes; if those of the sentinels are included, they come last.
     """
 
     servers: Sequence[subprocess.Popen[bytes]]
@@ -61,7 +61,7 @@ class Replicated:
         return found
 
     def replicate(self, seconds: float = 60) -> None:
-        """Wait until both replicas have all that the master has been told."""
+        """Wait until both replicas have every write of the master."""
         with redis.Redis(host=HOST, port=self.master, single_connection_client=True) as client:
             client.set("replicated", time.monotonic())
             assert client.wait(REPLICAS, int(seconds * 1000)) == REPLICAS
@@ -91,7 +91,7 @@ def knows_all(port: int) -> bool:
 
 
 def until(done: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait until something holds that tells nobody when it does."""
+    """Wait, by polling, until a condition is true."""
     never, deadline = threading.Event(), time.monotonic() + seconds
     while not done():
         assert time.monotonic() < deadline, f"not reached in {seconds} s"
@@ -116,7 +116,7 @@ def replicated(directory: Path) -> Iterator[Replicated]:
 
 @contextmanager
 def watched(directory: Path, *more: str) -> Iterator[Replicated]:
-    """Run one server without replicas and three sentinels, which may want a password; `more` is their configuration."""
+    """Run one server without replicas and three sentinels; `more` are options of these, such as a password."""
     master, *sentinels = free_ports(1 + SENTINELS)
     with ExitStack() as stack:
         servers = [start_server(stack, directory, master)]
@@ -125,7 +125,7 @@ def watched(directory: Path, *more: str) -> Iterator[Replicated]:
 
 
 def start_server(stack: ExitStack, directory: Path, port: int, *more: str) -> subprocess.Popen[bytes]:
-    """Run a server of its own; `more` are its options."""
+    """Run a separate server; `more` are its options."""
     home = directory / f"server-{port}"
     home.mkdir()
     options = {"port": str(port), "bind": HOST, "dir": str(home), "save": "", "repl-diskless-sync-delay": "0"}

@@ -20,13 +20,13 @@ from worker.runtime.wiring import deployment_of
 from worker.settings.environment import Settings
 
 LATE = 0
-"""The status of a request that nobody has answered in time."""
+"""The status of a request that was not answered in time."""
 Series = Mapping[str, float]
 
 
 @dataclass
 class Served:
-    """The worker, and how to ask it."""
+    """The worker, and how to query it."""
 
     cell: Cell
     runtime: Runtime
@@ -41,12 +41,12 @@ class Served:
         return series(self.get("/metrics")[1])
 
     def until(self, done: Callable[[], bool], seconds: float = 60) -> bool:
-        """Wait until something holds, up to a time limit; say whether it does."""
+        """Wait until a condition is true, up to a time limit; say whether it is."""
         return until(done, seconds)
 
     @contextmanager
     def blocked(self) -> Iterator[None]:
-        """Let the worker's loop hang."""
+        """Make the worker's loop hang."""
         go_on, hangs = threading.Event(), threading.Event()
 
         async def hang() -> None:
@@ -72,7 +72,7 @@ def get(url: str, seconds: float = 30) -> tuple[int, str]:
 
 
 def until(done: Callable[[], bool], seconds: float = 60) -> bool:
-    """Ask again and again until something holds, up to a time limit; say whether it does."""
+    """Check again and again until a condition is true, up to a time limit; say whether it is."""
     over = threading.Event()
     timer = threading.Timer(seconds, over.set)
     timer.start()
@@ -96,7 +96,7 @@ def series(text: str) -> Series:
 
 
 def value(found: Series, name: str, **labels: str) -> float:
-    """Return the value of one series, not a number if there is none."""
+    """Return the value of one series, NaN if there is none."""
     written = ",".join(f'{label}="{one}"' for label, one in sorted(labels.items()))
     return found.get(f"{name}{{{written}}}" if written else name, nan)
 

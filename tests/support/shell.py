@@ -43,7 +43,7 @@ def run(
 
 
 def run_program(env: dict[str, str], program: str) -> subprocess.CompletedProcess[str]:
-    """Run a program of somebody who uses us, from a folder of theirs."""
+    """Run a user's own program, from a folder of theirs."""
     return subprocess.run(
         [sys.executable, "-c", program], cwd="/", env=env, capture_output=True, text=True, timeout=120, check=False
     )
@@ -57,7 +57,7 @@ def lines(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
 def running(
     env: Mapping[str, str], *words: str, by: Sequence[str] = (), seconds: float = 120
 ) -> Iterator[subprocess.Popen[str]]:
-    """Run a command that does not end by itself, `seconds` at most; `by` is the program that starts it."""
+    """Run a command that does not end by itself, for `seconds` at most; `by` is the program that starts it."""
     with subprocess.Popen(
         [*by, *COMMAND, *words],
         cwd=ROOT,
@@ -78,7 +78,7 @@ def running(
 
 
 def read_until(process: subprocess.Popen[str], pattern: str) -> re.Match[str]:
-    """Read lines until one matches; the process is killed after a while, which ends the lines."""
+    """Read lines until one matches; `running` kills the process after a while, which ends the lines."""
     assert process.stdout
     read = []
     for line in process.stdout:

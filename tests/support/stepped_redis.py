@@ -9,7 +9,7 @@ from redis.exceptions import NoScriptError
 
 
 class SteppedRedis(Redis):
-    """A client that shows scripts a TIME of its own: the text of each reads TIME in one place."""
+    """A client that replaces TIME in its scripts: the text of each script reads TIME in one place."""
 
     at = 1_800_000_000_000
     """The server's clock, in milliseconds."""

@@ -61,7 +61,7 @@ time_t time(time_t *kept) {
 
 
 class SteppedClock:
-    """The clock of the servers that are started within `applied`; it is as far ahead as it was `set` last."""
+    """The clock of the servers that are started within `applied`; it is as far ahead as the last `set` says."""
 
     def __init__(self, directory: Path) -> None:
         assert COMPILER is not None
@@ -72,13 +72,13 @@ class SteppedClock:
         subprocess.run([COMPILER, "-shared", "-fPIC", "-O1", "-o", str(self._library), str(source)], check=True)
 
     def set(self, ahead: float) -> None:
-        """Step the clock: from now on it is that many seconds ahead of the true time, or behind it."""
+        """Step the clock: from now on it is that many seconds ahead of the true time, or behind it if negative."""
         with self._file.open("r+b" if self._file.exists() else "w+b") as file:
             file.write(struct.pack("=q", int(ahead)))
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Show this clock to every process that is started meanwhile."""
+        """Give this clock to every process that is started meanwhile."""
         ours = {"LD_PRELOAD": str(self._library), "STEP_FILE": str(self._file)}
         before = {name: os.environ.get(name) for name in ours}
         os.environ.update(ours)

@@ -30,12 +30,12 @@ SECRET = "whsec_c2VjcmV0LW9mLXRoaXJ0eS10d28tYnl0ZXMtYXQtbGVhc3Q="
 STREAM = "{canceller}:events"
 
 Answer = Callable[[dict[str, Any], int], "int | web.Response | Awaitable[int]"]
-"""What is answered to an event that has come so many times, from 1: a status, or a whole response."""
+"""Returns what to answer when an event comes for the n-th time, from 1: a status, or a whole response."""
 
 
 @dataclass
 class Receiver:
-    """Keeps all that it was sent, with what it answered, and when each event was taken."""
+    """Keeps every request, when each event came, which were taken, and when."""
 
     answer: Answer
     secret: str | bytes = SECRET
@@ -52,11 +52,11 @@ class Receiver:
 
     @property
     def ids(self) -> list[str]:
-        """The ids of the events that were taken, each once, in the order in which it was first taken."""
+        """The ids of the events that were taken, each once, in the order in which they were first taken."""
         return list(dict.fromkeys(one["id"] for one in self.taken))
 
     def tried(self, event_id: str) -> list[float]:
-        """Return when an event came."""
+        """Return the times at which an event came."""
         return [at for one, at in self.tries if one == event_id]
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -75,7 +75,7 @@ class Receiver:
         return response
 
     def ordered(self) -> None:
-        """Check that the events of each cancellation were first taken in their order."""
+        """Check that the events of each cancellation were first taken in the order of their sequence."""
         last: dict[str, int] = {}
         for event_id in self.ids:
             cancellation, _, number = event_id.rpartition("-")
@@ -107,7 +107,7 @@ async def receiving(
 
 
 def body(cancellation: str, number: int, **more: Any) -> bytes:
-    """Write an event as the store does, with as much of it as a sink needs."""
+    """Write an event as the store does, with only the fields that a sink needs."""
     data = more.pop("data", {})
     event = {
         "specversion": "1.0",
@@ -156,7 +156,7 @@ async def pumping(
 
 
 async def crash(pump: Pump) -> None:
-    """End a pump as a killed worker's ends: nothing is noted and its lease is not given back."""
+    """End a pump as if its worker were killed: nothing is stored, and its lease is not released."""
     task = pump._task
     assert task is not None
     service = pump._service
@@ -167,7 +167,7 @@ async def crash(pump: Pump) -> None:
 
 
 class Slow:
-    """A sink's state in Redis, to which the next claim takes until it may go on."""
+    """A sink's state in Redis, on which the next claim waits until `goes_on` is set."""
 
     def __init__(self, sinks: Any) -> None:
         self._sinks = sinks
@@ -183,7 +183,7 @@ class Slow:
 
 
 class Dead:
-    """What a killed worker can still do on Redis."""
+    """The Redis access of a killed worker: every call hangs."""
 
     def __init__(self, sinks: Any) -> None:
         self._run = sinks
@@ -196,7 +196,7 @@ class Dead:
 
 
 async def until(done: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait until something holds."""
+    """Wait until a condition is true."""
 
     async def look() -> bool:
         return done()
@@ -205,8 +205,8 @@ async def until(done: Callable[[], bool], seconds: float = 60) -> None:
 
 
 async def found(look: Callable[[], Awaitable[Found]], seconds: float = 60) -> Found:
-    """Look again and again until there is something, and return it."""
+    """Check again and again until there is a result, and return it."""
     async with asyncio.timeout(seconds):
-        while not (seen := await look()):  # noqa: ASYNC110 - neither a receiver nor Redis tells it
+        while not (seen := await look()):  # noqa: ASYNC110 - neither a receiver nor Redis announces it
             await asyncio.sleep(0.01)
     return seen

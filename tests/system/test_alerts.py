@@ -1,7 +1,6 @@
-"""What the alert rules are about happens to a deployment; what it then exports makes them fire.
+"""A deployment gets into each kind of trouble that has an alert rule; the metrics that it exports make the rule fire.
 
-Prometheus's own tool evaluates the rules: it is given the values that worker and exporter served, and hours pass in a
-moment.
+Prometheus's own tool evaluates the rules, with the values that worker and exporter served; hours of them take no time.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ secret_env = "SINK_SECRET"
 KNOBS = {"ess": {"cancel_delay": 0.1, "force_window": 1.0}}
 LATE = "canceller_schedule_lateness_seconds"
 QUIET, BUSY = 20, 90
-"""Minutes for which values are taken to last: before anything happens, and while it lasts."""
+"""Minutes for which values are assumed to last: before the trouble, and during it."""
 COUNTED = ("_total", "_bucket", "_count", "_sum")
 
 pytestmark = pytest.mark.skipif(PROMTOOL is None, reason="promtool (Debian: prometheus) is not on PATH")
@@ -56,14 +55,14 @@ pytestmark = pytest.mark.skipif(PROMTOOL is None, reason="promtool (Debian: prom
 
 @dataclass
 class Scrapes:
-    """What was exported at three times, by series: before anything happened, in trouble, and without any worker."""
+    """The exported values at three times, by series: before the trouble, during it, and without any worker."""
 
     quiet: Series
     busy: Series
     alone: Series
 
     def values(self) -> Mapping[str, str]:
-        """Write each series as the tool wants it: counters grow each minute by what they grew by between scrapes."""
+        """Write each series in the tool's notation: each minute, counters grow by what they grew by between scrapes."""
         return dict(self._values())
 
     def _values(self) -> Iterator[tuple[str, str]]:
@@ -72,7 +71,7 @@ class Scrapes:
             counted = name.partition("{")[0].endswith(COUNTED)
             growth = then - (0.0 if isnan(before) else before) if counted else 0.0
             if name.startswith(("canceller_oldest_cancelling_seconds", "canceller_sink_lag_seconds")) and then:
-                growth = 60.0  # nothing stops the job or takes the event: it gets a minute older each minute
+                growth = 60.0  # nothing stops the job or takes the event, so its age grows by a minute each minute
             start = f"_x{QUIET}" if isnan(before) else f"{before:f}+0x{QUIET - 1}"
             middle = f"_x{BUSY}" if isnan(then) else f"{then:f}+{growth:f}x{BUSY - 1}"
             end = f"_x{QUIET}" if isnan(last) else f"{last:f}+0x{QUIET - 1}"
@@ -80,7 +79,7 @@ class Scrapes:
 
 
 def scraped(**addresses: str) -> Series:
-    """Read `/metrics` of several; each series says whose it is."""
+    """Read `/metrics` of several servers; each series is labelled with its instance."""
     found = {}
     for instance, address in addresses.items():
         status, text = get(f"http://{address}/metrics")
@@ -92,14 +91,14 @@ def scraped(**addresses: str) -> Series:
 
 
 def late(found: Series) -> bool:
-    """Say whether a fiftieth of all passes has begun more than 5 s late."""
+    """Say whether over a fiftieth of all passes began more than 5 s late."""
     count = next((value for name, value in found.items() if name.startswith(f"{LATE}_count")), 0.0)
     soon = next((value for name, value in found.items() if name.startswith(f"{LATE}_bucket") and '"5.0"' in name), 0.0)
     return count > 0 and count - soon > count / 50
 
 
 def trouble(one: Cell) -> None:
-    """Let all happen that a worker can be alive in."""
+    """Cause all kinds of trouble in which a worker is still alive."""
     one.simulator.add_job("ess", 1, "stuck")
     one.send("cancel", backend="ess", job_id=1)
     for index in range(40):

@@ -37,14 +37,14 @@ APP = command_line(["batch"])
 
 
 def batch(deployment: Cell, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a command within this process: a process of its own takes most of its time to start."""
+    """Run a command in this process: a separate process would spend most of its time starting."""
     done = CliRunner().invoke(APP, ["batch", *words], prog_name="canceller", input=stdin, env=deployment.env)
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
 
 
 def add_jobs(deployment: Cell, first: int, count: int, life: str = "runs", **script: Any) -> list[str]:
-    """Add jobs with ids one after the other."""
+    """Add jobs with consecutive ids."""
     ids = [str(number) for number in range(first, first + count)]
     for job_id in ids:
         deployment.simulator.add_job("ess", job_id, life, **script)
@@ -145,7 +145,7 @@ def test_an_edited_plan_sends_nothing(deployment: Cell, tmp_path: Path) -> None:
 
 
 def written_plan(place: Path, ids: list[str], planned_at: datetime, **more: Any) -> str:
-    """Write a plan to cancel jobs that run, as if it were made then; return its digest."""
+    """Write a plan to cancel running jobs, as if it had been made at `planned_at`; return its digest."""
     header = {"verb": "cancel", "backends": ["ess"], "planned_at": planned_at.isoformat(), **more}
     plan = [
         {"job_id": one, "backend": "ess", "verb": "cancel", "raw_state": "RUNNING", "would": "cancel", "children": []}

@@ -1,4 +1,4 @@
-"""Batches as services use them, with real workers: they end right, also while workers die, and stop when told to."""
+"""Batches as services use them, with real workers: they end correctly, even if workers die, and stop when told to."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def client(place: Cell) -> Iterator[Client]:
 
 
 def until(cell: Cell, batch: Batch, reached: Callable[[BatchStatus], bool], seconds: float = 60) -> None:
-    """Read events until the state of a batch is as wanted."""
+    """Read events until a batch has the wanted state."""
 
     def is_reached() -> bool:
         with suppress(UnknownBatch):  # no worker has taken it in yet
@@ -82,7 +82,7 @@ def test_batches_end_right_whatever_their_members_are(place: Cell, client: Clien
     assert Counter(one.outcome for one in plan.report()) == {"planned": 95}
     assert {one.plan["would"] for one in plan.report() if one.plan} <= {"cancel", "nothing"}
     assert alone.wait(60).outcome == "cancelled"
-    for index in range(21, 81):  # the others may have been cancelled for each batch
+    for index in range(21, 81):  # the other jobs may have been cancelled for either batch
         assert len(place.simulator.log("ess", index, "cancel")) == 1
     for one in (batch, other, plan):
         events = batch_events(place, one)
@@ -143,7 +143,7 @@ def test_a_batch_ends_right_though_all_workers_are_killed_again_and_again(place:
 
 
 def test_a_paused_batch_starts_nothing_and_an_aborted_one_calls_nothing(place: Cell, client: Client) -> None:
-    members = 1000  # at this rate most of them wait for long enough on any machine
+    members = 1000  # at this rate most of them wait long enough on any machine
     for index in range(1, members + 1):
         place.simulator.add_job("ess", index, "stuck")
     place.start_worker()
@@ -152,7 +152,7 @@ def test_a_paused_batch_starts_nothing_and_an_aborted_one_calls_nothing(place: C
     batch.pause(**WHY)
     until(place, batch, lambda now: now.state is BatchState.PAUSED)
     started = members - batch.status().counts.waiting
-    place.wait_until(lambda: len(place.of("force_sent")) >= 5)  # what is open goes on
+    place.wait_until(lambda: len(place.of("force_sent")) >= 5)  # open members go on
     assert members - batch.status().counts.waiting == started
     batch.pause(**WHY, hold=True)
     until(place, batch, lambda now: now.held)

@@ -1,4 +1,4 @@
-"""The board as an operator starts it: a process, a page over a socket, an end in order."""
+"""The board as an operator starts it: a process, a page over a socket, an orderly end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Celery's own options on a command, whichever way it comes in."""
+"""Celery's own options on a command, with either consumer."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from worker.settings.environment import Settings
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
 NUMBERS = count(1)
-"""The ids of jobs: many tests share a deployment."""
+"""The ids of jobs, unique because many tests share a deployment."""
 
 
 @contextmanager
 def working(directory: Path, broker: Callable[[str], str] | None = None) -> Iterator[Cell]:
-    """Run a deployment with a worker, whose broker may have another URL than its Redis."""
+    """Run a deployment with a worker; its broker may have another URL than its Redis."""
     with cell_of(directory, BACKENDS, knobs=KNOBS) as one:
         if broker is not None:
             one.env["CELERY_BROKER_URL"] = broker(one.url)
@@ -38,14 +38,14 @@ def working(directory: Path, broker: Callable[[str], str] | None = None) -> Iter
 
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cell]:
-    """A deployment whose commands are taken by our own intake."""
+    """A deployment whose commands are taken by our own consumer."""
     with working(tmp_path_factory.mktemp("ours")) as one:
         yield one
 
 
 @pytest.fixture(scope="module")
 def stock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cell]:
-    """One whose commands are taken by Celery's consumer, as from any other broker: its URL is one of kombu's own."""
+    """A deployment whose commands are taken by Celery's consumer, as with other brokers: its URL is of kombu's kind."""
     with working(tmp_path_factory.mktemp("stock"), lambda url: url.replace("unix://", "redis+socket://")) as one:
         yield one
 
@@ -58,7 +58,7 @@ def cell(request: pytest.FixtureRequest) -> Cell:
 
 @pytest.fixture
 def job() -> str:
-    """A job that no other test names."""
+    """The id of a job that no other test uses."""
     return str(next(NUMBERS))
 
 
@@ -78,13 +78,13 @@ def of(cell: Cell, name: str, job: str) -> list[dict[str, Any]]:
 
 
 def outcome(cell: Cell, job: str) -> str:
-    """Wait until a job's cancellation has finished; return how."""
+    """Wait until a job's cancellation has finished; return its outcome."""
     cell.wait_until(lambda: bool(of(cell, "finished", job)))
     return str(cell.finished("ess", job)["outcome"])
 
 
 def rejected(cell: Cell, command_id: str) -> str:
-    """Wait until a command is refused; return why."""
+    """Wait until a command is rejected; return the reason."""
 
     def reasons() -> list[str]:
         return [one["data"]["error"] for one in cell.of("rejected") if one["data"]["command_id"] == command_id]

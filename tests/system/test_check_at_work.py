@@ -1,4 +1,4 @@
-"""`check` on a deployment at work: quiet when all is well, and what is left alone is named."""
+"""`check` on a deployment at work: quiet when all is well, and it names what is left alone."""
 
 from __future__ import annotations
 

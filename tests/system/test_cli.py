@@ -152,7 +152,7 @@ def test_check_finds_a_backend_that_refuses_its_credential(deployment: Cell) -> 
 def test_check_says_what_a_probe_proves(deployment: Cell) -> None:
     file = Path(deployment.env["CANCELLER_BACKENDS"])
     probe = f'remote_probe = {{ url = "{deployment.simulator.url}/agent/{{job_id}}", gone_when = "404" }}'
-    file.write_text(f"{file.read_text(encoding='utf-8')}\n{probe}\n", encoding="utf-8")  # of the last backend, sahara
+    file.write_text(f"{file.read_text(encoding='utf-8')}\n{probe}\n", encoding="utf-8")  # in the last table, sahara's
 
     done = run(deployment.env, "check")
 

@@ -84,7 +84,7 @@ def test_nor_is_another_commands_with_the_same_id_and_job(deployment: Cell, clie
     for send in (client.delete, partial(client.cancel, reason="another")):
         with pytest.raises(Rejected, match="another command's"):
             send("ess", "1", command_id="same").wait(timeout=60)
-        with pytest.raises(Rejected, match="another command's"):  # though no event tells it again
+        with pytest.raises(Rejected, match="another command's"):  # although no event reports it again
             send("ess", "1", command_id="same").wait(timeout=60)
     assert client.cancel("ess", 1, command_id="same").wait(timeout=60).outcome == "already_finished"
 

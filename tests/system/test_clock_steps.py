@@ -47,7 +47,7 @@ def clock(tmp_path: Path) -> SteppedClock:
 
 @pytest.fixture
 def place(tmp_path: Path, clock: SteppedClock) -> Iterator[Cell]:
-    """A deployment whose ESS shows no `Date`, so that all waits count on Redis's clock."""
+    """A deployment whose ESS sends no `Date`, so that all waits depend on Redis's clock."""
     (tmp_path / "ops.key").write_text(KEY, encoding="utf-8")
     knobs = {"all": {"date_header": False}, "ess": {"force_window": 0.0, "cancel_delay": 0.1}}
     with ExitStack() as stack:
@@ -63,7 +63,7 @@ def calls(one: Cell, verb: str) -> int:
 
 
 def looked_on(one: Cell, looks: int = LOOKS) -> None:
-    """Wait for so many more looks at the job; a blocking read of Redis would go by the clock that is stepped."""
+    """Wait for so many more looks at the job; a blocking read of Redis would use the clock that is stepped."""
     before, deadline = calls(one, "look"), time.monotonic() + 60
     while calls(one, "look") < before + looks:
         assert time.monotonic() < deadline, one.logs(3000)
@@ -100,7 +100,7 @@ def test_two_workers_go_on_as_one_does(place: Cell, clock: SteppedClock) -> None
     assert calls(place, "force") == 0
     assert place.finished("ess", "1")["outcome"] == "aborted"
     ended = datetime.fromisoformat(place.finished("ess", "1")["time"]).timestamp()
-    assert before - MINUTE < ended < time.time() + MINUTE  # and not as far off as any step
+    assert before - MINUTE < ended < time.time() + MINUTE  # which is not as far off as any step
 
 
 @pytest.mark.parametrize("end", [Worker.stop, Worker.kill], ids=["stopped", "killed"])

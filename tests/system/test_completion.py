@@ -1,4 +1,4 @@
-"""What a shell offers when a line is completed: the scripts that `canceller completion` writes, run by their shells."""
+"""What a shell offers when it completes a line: the scripts that `canceller completion` writes, run by their shells."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def script_of(shell: str) -> str:
 
 
 def offered_by_bash(env: dict[str, str], *words: str, strange: dict[str, str] | None = None) -> list[str]:
-    """Let bash complete the last word by the script that we write for it, in an environment that is strange then."""
+    """Let bash complete the last word with our script; `strange` variables are set after the script is loaded."""
     changes = " ".join(f"{name}={shlex.quote(value)}" for name, value in (strange or {}).items())
     program = f"""
         {script_of("bash")}

@@ -1,4 +1,4 @@
-"""The only worker is killed with 200 cancellations open: all end, right, once, and no call is repeated blindly."""
+"""The only worker is killed with 200 cancellations open: all end correctly, once, and no call is repeated blindly."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def prepare(cell: Cell) -> None:
 
 
 MOMENTS = {"in the intake": 20, "among the first calls": 260, "among the ends": 450}
-"""How many events are out when the worker is killed."""
+"""How many events have been written when the worker is killed."""
 
 
 @pytest.mark.parametrize("events", MOMENTS.values(), ids=MOMENTS.keys())
@@ -36,7 +36,7 @@ def test_a_killed_worker_loses_and_doubles_nothing(deployment: Cell, events: int
     deployment.wait_until(lambda: len(deployment.events) >= events)
     worker.kill()
     deployment.start_worker()
-    # What a worker held of unacknowledged messages comes back after the broker's visibility timeout.
+    # Messages that a worker left unacknowledged are redelivered after the broker's visibility timeout.
     deployment.wait_finished(JOBS, seconds=120)
 
     deployment.check_sequences()

@@ -17,7 +17,7 @@ DEMO = [sys.executable, "-m", "worker", "demo"]
 
 
 def environment(directory: Path) -> dict[str, str]:
-    """Return an environment which would lead the demo astray if it listened to it."""
+    """Return an environment that would lead the demo astray if it used it."""
     elsewhere = {
         "REDIS_URL": "redis://127.0.0.1:1",
         "CELERY_BROKER_URL": "redis://127.0.0.1:1",
@@ -57,7 +57,7 @@ def test_in_a_pipe_it_writes_plain_lines_and_a_picture_where_one_is_asked_for(tm
     assert "\x1b" not in done.stdout
     assert f"{len(CASES)} of {len(CASES)} outcomes are as expected" in done.stdout
     forced = [case for case in CASES if case.expected == "force_cancelled"]
-    assert svg.read_text(encoding="utf-8").count("force_cancelled") == 2 * len(forced)  # expected, and come true
+    assert svg.read_text(encoding="utf-8").count("force_cancelled") == 2 * len(forced)  # expected, and reached
 
 
 def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def cancel(cell: Cell, job_ids: Sequence[int], command_id: str = "k") -> None:
 
 
 def in_the_way(cell: Cell, command_id: str) -> str:
-    """Return what is in a cancellation's way once its backend counts as one that nobody serves; nothing before."""
+    """Return what is in a cancellation's way once its backend counts as unserved; nothing before that."""
     told = json.loads(run(cell.env, "status", command_id, "--json").stdout)
     return "" if told["backend_served"] else "\n".join(told["words"]["in_the_way"])
 
@@ -38,7 +38,7 @@ def test_no_command_is_rejected_that_one_of_two_workers_knows(deployment: Cell) 
     several = [{"verb": "cancel", "backend": "ess", "job_id": job_id} for job_id in range(41, 61)]
     for first in range(0, 20, 5):
         deployment.send("submit", commands=several[first : first + 5])
-    cancel(deployment, range(1, 41))  # the same again
+    cancel(deployment, range(1, 41))  # the same jobs again
     deployment.wait_finished(60)
 
     assert deployment.of("rejected") == []
@@ -62,7 +62,7 @@ def test_a_worker_that_knows_a_backend_and_is_killed_keeps_no_command_from_the_n
 
 
 def test_a_backend_is_added_and_another_removed_under_load(deployment: Cell) -> None:
-    """Each worker is replaced, one after the other; commands come for a backend as soon as a worker has it."""
+    """The workers are replaced one after the other; commands for a backend come as soon as one worker serves it."""
     for number in range(1, 91):
         for system in ("ess", "sahara"):
             deployment.simulator.add_job(system, number, **({"project": "p1"} if system == "sahara" else {}))
@@ -102,7 +102,7 @@ DEADLINE = 20.0
 
 
 def remove(deployment: Cell, give_up_after: float) -> None:
-    """Have a job cancelled on a backend that the file and the worker then do not name any more."""
+    """Send a cancel for a job on a backend; then replace the worker by one whose file lacks the backend."""
     deployment.simulator.add_job("ess", "9", "stuck")
     worker = deployment.start_worker()
     deployment.send("cancel", backend="ess", job_id="9", command_id="k-9", give_up_after=give_up_after)

@@ -21,12 +21,12 @@ from worker.cli.dev.jobs import NEXT
 from worker.cli.exits import Exit
 
 ELSEWHERE = {"REDIS_URL": "redis://127.0.0.1:1", "CANCELLER_QUEUE": "elsewhere", "CELERY_BROKER_URL": "amqp://nowhere"}
-"""An environment which would lead it astray if it listened to it."""
+"""An environment that would lead `dev` astray if it used it."""
 
 
 @dataclass(frozen=True)
 class Dev:
-    """A running `dev`, and the lines that it says to type."""
+    """A running `dev`, and the lines that it suggests typing."""
 
     process: subprocess.Popen[str]
     typed: list[str]

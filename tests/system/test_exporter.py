@@ -1,4 +1,4 @@
-"""`canceller exporter` and `CANCELLER_HTTP`, as an operator meets them."""
+"""`canceller exporter` and `CANCELLER_HTTP` as operators use them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def env(redis: Embedded, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def taken() -> Iterator[int]:
-    """A port on which somebody else listens."""
+    """A port that is already in use."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 

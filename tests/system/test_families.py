@@ -1,4 +1,4 @@
-"""Parents of Oracle ESS: a cancellation is final only when the request and every child of it is."""
+"""Parents of Oracle ESS: a cancellation is final only when the request and all its children are."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def ess(tmp_path: Path) -> Iterator[Cell]:
 
 
 def outcomes(event: dict[str, object]) -> dict[str, str]:
-    """Return a finished event's children by outcome."""
+    """Return the outcome of each child in a `finished` event."""
     data = event["data"]
     assert isinstance(data, dict)
     return {child["job_id"]: child["outcome"] for child in data["children"]}

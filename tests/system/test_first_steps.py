@@ -181,7 +181,7 @@ def on_a_terminal(env: dict[str, str], answers: Sequence[str], *words: str) -> s
         killer = threading.Timer(120, process.kill)
         killer.start()
         waiting, shown = list(answers), b""
-        with suppress(OSError):  # the end, on Linux
+        with suppress(OSError):  # the end of the output, on Linux
             while read := os.read(ours, 4096):
                 shown += read
                 if waiting and shown.endswith(b": "):

@@ -1,4 +1,4 @@
-"""The force step waits on the backend's own clock, whatever the clocks of anybody else say."""
+"""The force step waits by the backend's own clock, whatever other clocks say."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WINDOWS: dict[str, Mapping[str, Any]] = {
     "shown": {"force_window": 6.0},
     "hidden": {"force_window": 5.0, "force_allowed_shown": "absent"},
 }
-"""From when on a backend allows a force, and whether it says so."""
+"""When a backend begins to allow a force, and whether it says so."""
 each_clock = pytest.mark.parametrize("clock", OFF)
 
 
@@ -39,7 +39,7 @@ def name_of(window: str, clock: str) -> str:
 
 @pytest.fixture(scope="module")
 def systems() -> Iterator[dict[str, Simulator]]:
-    """A backend with each window and each clock, all with a job that is stuck; by name."""
+    """A backend for each window and each clock, by name, all with a stuck job."""
     with ExitStack() as stack:
         loop = LoopThread("systems")
         stack.callback(loop.close)
@@ -55,7 +55,7 @@ def systems() -> Iterator[dict[str, Simulator]]:
 
 @pytest.fixture(scope="module")
 def ended(systems: dict[str, Simulator], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cell]:
-    """A deployment that was told to cancel each of the jobs, and has ended all."""
+    """A deployment that was told to cancel each of the jobs, and in which all have ended."""
     backends = "".join(BACKEND.format(name=name, url=each.base_url("ess")) for name, each in systems.items())
     with cell(tmp_path_factory.mktemp("clocks"), backends) as one:
         one.start_worker()
@@ -67,7 +67,7 @@ def ended(systems: dict[str, Simulator], tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(scope="module")
 def forced(ended: Cell, systems: dict[str, Simulator]) -> Callable[[str, str], list[float]]:
-    """The seconds from a job's CANCELLING to each force call, on its backend's clock."""
+    """Returns the seconds from a job's CANCELLING to each force call, on its backend's clock."""
 
     assert ended.of("finished")
 
@@ -105,4 +105,4 @@ def test_a_window_that_the_backend_hides_costs_one_refusal_per_wait(
     first, *more = forced("hidden", clock)
 
     assert first >= 3.0
-    assert len(more) <= 1  # none if the machine is so slow that the first one comes after the window
+    assert len(more) <= 1  # none if the machine is so slow that the first force comes after the window

@@ -1,4 +1,4 @@
-"""2,000 bad messages among good ones: each is told and kept, the good ones finish, no worker restarts."""
+"""2,000 bad messages among good ones: each is reported and kept, the good ones finish, no worker restarts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HOSTILE: list[Any] = [
     {"a": {"b": {"c": "d"}}},
     ["1"],
 ]
-"""What no field of a command should swallow; where a field takes one of them, another field is spoiled as well."""
+"""Values that no field of a command should accept; in case a field does, another field is spoiled as well."""
 
 
 def envelope(body: bytes, message_id: str, task: str = "worker.cancel") -> bytes:
@@ -51,12 +51,12 @@ def envelope(body: bytes, message_id: str, task: str = "worker.cancel") -> bytes
 
 
 def fuzzed_bytes(chance: random.Random) -> bytes:
-    """Return bytes that are no message."""
+    """Return bytes that are not a message."""
     return bytes(chance.randrange(256) for _ in range(chance.randrange(8, 200)))
 
 
 def fuzzed_json(chance: random.Random) -> bytes:
-    """Return a good message with some of its characters changed, so that it can't be read as one."""
+    """Return a valid message with a character changed, so that it can't be parsed."""
     raw = bytearray(envelope(json.dumps([[], GOOD_COMMAND, {}]).encode(), uuid.UUID(int=chance.getrandbits(128)).hex))
     raw[chance.randrange(2, 9)] = ord(chance.choice("{}[]\\"))
     return bytes(raw)
@@ -71,7 +71,7 @@ def spoiled(chance: random.Random) -> bytes:
 
 
 def misshapen(chance: random.Random) -> bytes:
-    """Return a message whose task or arguments are of no known shape."""
+    """Return a message whose task or arguments have an unknown shape."""
     message_id = uuid.UUID(int=chance.getrandbits(128)).hex
     deep = b'[[], {"a": ' + b"[" * 5000 + b"]" * 5000 + b"}, {}]"
     body = chance.choice([b"7", b"[]", b'{"a": 1, "a": 2}', b"[[1], {}, {}]", b"null", deep, b"[[], [], {}]"])

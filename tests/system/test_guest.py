@@ -92,5 +92,5 @@ def path_of(url: str) -> str:
 
 
 def broker(url: str, database: int) -> str:
-    """Name one database of the embedded server in kombu's words."""
+    """Return the broker URL of one database of the embedded server."""
     return f"redis+socket://{path_of(url)}?virtual_host={database}"

@@ -188,7 +188,7 @@ def test_no_force_follows_a_hold_whoever_is_killed(tmp_path: Path) -> None:
             one.simulator.add_job("ess", job_id, "stuck")
             after = 1.0 + number / 2
             one.send("cancel", backend="ess", job_id=job_id, command_id=f"k-{job_id}", force_after=after)
-        one.wait_until(lambda: len(one.of("force_sent")) >= 2)  # one more comes due each half second
+        one.wait_until(lambda: len(one.of("force_sent")) >= 2)  # every half second one more comes due
         for job_id in ids:
             one.send("hold", id=f"k-{job_id}", by="ann", reason="wait")
         workers[0].kill()

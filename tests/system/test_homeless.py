@@ -1,4 +1,4 @@
-"""Users as containers and service managers make them up: no name, no home, not one variable."""
+"""Users as containers and service managers create them: no name, no home, not a single variable."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from support.shell import BACKENDS, read_until, run, running
 from worker.cli.exits import Exit
 
 NOBODY = 54321
-"""A number that no machine gives a name to."""
-# They may read everything, so that it does not matter where Python, the project and the test's files lie.
+"""A user id that has no name on any machine."""
+# It may read everything, so that it does not matter where Python, the project and the test's files are.
 RIGHTS = "+dac_override,+dac_read_search"
 AS_NOBODY = ["setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups"]
 AS_NOBODY += ["--inh-caps", RIGHTS, "--ambient-caps", RIGHTS]
@@ -26,7 +26,7 @@ NO_DATA_DIR = "CANCELLER_DATA_DIR: is needed here, where no home directory is kn
 
 @pytest.fixture(autouse=True, scope="module")
 def becoming_somebody_else() -> None:
-    """Only root can, with setpriv; the gate must not pass for want of it."""
+    """Skip without root and setpriv; with NO_SKIPS, as in the gate, fail instead."""
     give_up = pytest.fail if os.environ.get("NO_SKIPS") else pytest.skip
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         give_up("only root, with setpriv, can become somebody else")

@@ -34,11 +34,11 @@ HOSTILE = {
 }
 EVIL = "".join(HOSTILE.values())
 QUIET = "\u202e\u2066\u200b\u2028"
-"""What an admitted name may hold, as it is no control character."""
+"""Characters that an accepted name may contain, as they are not control characters."""
 
 
 class Evil(BaseHTTPRequestHandler):
-    """Answers as Sahara does, with hostile words wherever there are any."""
+    """Answers like Sahara, with hostile text in every field that can contain text."""
 
     jobs: ClassVar[dict[str, str]] = {"evil-state": EVIL, "evil-end": "KILLED"}
 
@@ -64,7 +64,7 @@ class Evil(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Keep quiet."""
+        """Write no log."""
 
 
 @contextmanager
@@ -81,7 +81,7 @@ def evil_backend() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cell]:
-    """A deployment that was told, by producers and by a backend, all that a stranger may say."""
+    """A deployment that was sent, by producers and by a backend, every hostile text."""
     with evil_backend() as url:
         backends = f'{BACKENDS}\n[backends.evil]\nkind = "sahara"\nbase_url = "{url}/v2"\nproject_id = "p"\n'
         backends += f'dialect = "v2"\n{QUICK}'
@@ -103,7 +103,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cell]:
 
 
 def on_a_terminal(cell: Cell, *words: str) -> str:
-    """Return what a command writes to a terminal of 200 columns that knows no colours."""
+    """Return what a command writes to a terminal of 200 columns without colours."""
     ours, theirs = os.openpty()
     written = bytearray()
     with subprocess.Popen(
@@ -114,7 +114,7 @@ def on_a_terminal(cell: Cell, *words: str) -> str:
         try:
             while time.monotonic() < deadline:
                 written += os.read(ours, 65536)
-        except OSError:  # so Linux says that nobody holds the other side any more
+        except OSError:  # Linux reports this way that the other side is closed
             pass
         finally:
             os.close(ours)

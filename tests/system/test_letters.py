@@ -1,4 +1,4 @@
-"""`canceller dead-letters`, run as its users run it."""
+"""`canceller dead-letters` as its users run it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_shows_replays_and_drops_what_was_refused(deployment: Cell) -> None:
     assert [one["id"] for one in lines(newest)] == [max(by_reason.values())]
     assert "these are the newest 1 of 2: --limit 2 shows all" in newest.stderr
 
-    # A replay is a new try: the backend is still unknown, so it is refused again, and told again.
+    # A replay is a new try: the backend is still unknown, so the command is rejected and reported again.
     canceller(deployment, "replay", by_reason["backend"])
     deployment.wait_until(lambda: len(deployment.of("rejected")) == 3)
     assert deployment.of("rejected")[-1]["data"]["command_id"] == command_id

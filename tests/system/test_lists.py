@@ -1,4 +1,4 @@
-"""Hundreds of jobs on one backend, cancelled in one message by a real worker: lists in place of most looks."""
+"""Hundreds of jobs on one backend, cancelled in one message by a real worker: lists replace most looks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any text on any terminal: nothing fails for a character that an encoding does not have."""
+"""Any text on any terminal: nothing fails because an encoding lacks a character."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from system.conftest import BACKENDS, KNOBS
 from worker.cli.demo.cases import CASES
 
 STRICT = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-"""Python takes an encoding from the locale, as it does everywhere but in C and POSIX."""
+"""Makes Python take the encoding from every locale, even from C and POSIX."""
 REASON = "预算 budget Übung 予算 😀"
 
 
@@ -25,7 +25,7 @@ LOCALES = ("C", "zh_CN.gbk", "zh_CN.gb18030", "ja_JP.eucjp", "de_DE.iso88591")
 
 
 def machine_locales() -> list[str]:
-    """Return those locales that this machine has; others may lie where LOCPATH says."""
+    """Return those of the locales that this machine has; LOCPATH may add some."""
     listed = subprocess.run(["locale", "-a"], capture_output=True, encoding="latin-1", check=False).stdout.split()
     more = [path.name for path in Path(os.environ.get("LOCPATH", os.devnull)).glob("*")]
     return [name for name in LOCALES if name in {*listed, *more}]

@@ -1,4 +1,4 @@
-"""Where a worker's log goes, as Celery's users ask for it, and what its lines hold."""
+"""Where a worker's log goes, by Celery's own options, and what its lines contain."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CELERY = [sys.executable, "-m", "celery"]
 
 
 def wait_for(file: Path, text: str, seconds: float = 60) -> str:
-    """Return what a file holds once that has a text."""
+    """Wait until a file contains a text; return its content."""
     deadline = time.monotonic() + seconds
     while text not in (content := file.read_text(encoding="utf-8") if file.exists() else ""):
         assert time.monotonic() < deadline, f"{text!r} is not in {file}:\n{content}"
@@ -37,7 +37,7 @@ def celery(cell: Cell, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def ended(pid_file: Path, seconds: float = 60) -> None:
-    """End a process that has left the terminal, and wait until it has removed its file."""
+    """End a detached process, and wait until it has removed its pid file."""
     os.kill(int(pid_file.read_text(encoding="utf-8")), signal.SIGTERM)
     deadline = time.monotonic() + seconds
     while pid_file.exists():

@@ -18,7 +18,7 @@ QUEUE = 50
 
 
 class Unread:
-    """A worker whose standard output and standard error are one pipe."""
+    """A worker whose standard output and standard error go to the same pipe."""
 
     def __init__(self, cell: Cell) -> None:
         self.reader, self._writer = os.pipe()
@@ -31,7 +31,7 @@ class Unread:
         )
 
     def fill(self) -> None:
-        """Leave no room in the pipe."""
+        """Fill the pipe."""
         os.set_blocking(self._writer, False)
         for piece in (b"x" * 4096 + b"\n", b"\n"):
             with suppress(BlockingIOError):
@@ -40,14 +40,14 @@ class Unread:
         os.set_blocking(self._writer, True)
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """Read the lines of JSON as they come."""
+        """Yield the lines of JSON as they come."""
         with os.fdopen(os.dup(self.reader), encoding="utf-8") as pipe:
             for line in pipe:
                 with suppress(ValueError):
                     yield json.loads(line[line.find("{") :])
 
     def close(self) -> None:
-        """End all of it."""
+        """Close the pipe and kill the worker."""
         os.close(self.reader)
         os.close(self._writer)
         self.process.kill()

@@ -1,4 +1,4 @@
-"""Beside another application's workers on the same Redis database: neither side notices the other."""
+"""Our workers beside another application's on the same Redis database: neither side notices the other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from support.cell import ROOT, Cell, Worker
 
 
 def idle(other: Neighbour) -> bool:
-    """Whether all that was sent has run: nothing waits, and nobody holds anything."""
+    """Whether everything that was sent has run: no message waits or is unacknowledged."""
     return not other.cell.redis.exists("celery", "unacked")
 
 
@@ -23,7 +23,7 @@ def other(deployment: Cell) -> Iterator[Neighbour]:
 
 
 def celery(cell: Cell, app: str, *words: str) -> None:
-    """Run one of Celery's commands; what it answers is not of interest."""
+    """Run one of Celery's commands; its output does not matter."""
     command = [sys.executable, "-m", "celery", "-A", app, *words]
     env = {**cell.env, "NEIGHBOUR_BROKER": cell.url.replace("unix://", "redis+socket://")}
     subprocess.run(command, env=env, cwd=ROOT, capture_output=True, timeout=60, check=False)
@@ -59,7 +59,7 @@ def test_nothing_of_ours_lies_under_a_name_that_other_applications_use(deploymen
 
 
 def shut_down_by_a_neighbour(cell: Cell, other: Neighbour) -> tuple[Worker, Worker]:
-    """Let a neighbour shut down all workers that hear it; return ours and its."""
+    """Let a neighbour shut down all workers that receive its broadcast; return ours and its own."""
     ours, theirs = cell.start_worker(), other.start_worker("-c", "1")
     ours.wait_for("ready.")
     celery(cell, APP, "control", "shutdown")

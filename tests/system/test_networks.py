@@ -39,7 +39,7 @@ Given = TypeVar("Given")
 
 @contextmanager
 def running(loop: LoopThread, one: AbstractAsyncContextManager[Given]) -> Iterator[Given]:
-    """Run a server in a loop of its own."""
+    """Run a server in a separate loop."""
     given = loop.call(one.__aenter__(), timeout=60)
     try:
         yield given
@@ -61,7 +61,7 @@ def secrets(proxy: ForwardProxy) -> dict[str, str]:
 
 
 def cancelled(one: Cell) -> str:
-    """Cancel a job; return all that the deployment says of it."""
+    """Cancel a job; return everything that the deployment says about it."""
     one.start_worker()
     one.simulator.add_job("ess", "300100", life="runs")
     one.send("cancel", backend="ess", job_id="300100")

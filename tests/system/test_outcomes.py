@@ -1,4 +1,4 @@
-"""Every outcome of the contract on every dialect where it can occur, seen by a stranger: a bare Celery and XREAD."""
+"""Every outcome of the contract on every dialect where it can occur, as an outsider sees it: bare Celery and XREAD."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ LOOKS_FIRST = frozenset({"oml", "oml-py", "mrs", "mrs-v2"})
 
 @dataclass(frozen=True)
 class Case:
-    """One job's script, the command for it, and what must come out; `most` bounds the changing calls."""
+    """One job's script, the command for it, and the result; `most` bounds the changing calls."""
 
     name: str
     backend: str
@@ -111,7 +111,7 @@ def shared(backend: str) -> Iterator[Case]:
 
 
 def cases() -> Iterator[Case]:
-    """All of them."""
+    """Return all cases."""
     for backend, system in SYSTEMS.items():
         yield from shared(backend)
         if system == "oml":
@@ -134,13 +134,13 @@ CASES = {f"{case.backend}-{case.name}": case for case in cases()}
 
 
 def number(case: Case) -> str:
-    """Return the case's job id: a number where the system wants one."""
+    """Return the case's job id: a number if the system requires one."""
     return str(1000 + list(CASES.values()).index(case)) if case.backend == "ess" else f"{case.backend}-{case.name}"
 
 
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cell]:
-    """All cases, sent at once and ended."""
+    """A deployment in which all cases were sent at once and have ended."""
     with cell(tmp_path_factory.mktemp("outcomes"), BACKENDS, knobs=KNOBS) as one:
         for case in CASES.values():
             place = {"project": "p1"} if SYSTEMS[case.backend] in {"mrs", "sahara"} else {}

@@ -1,4 +1,4 @@
-"""Whoever lists or waits hears soon that no worker lives, beside the result."""
+"""Listing and waiting soon warn, in addition to the result, that no worker is alive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can happen to Redis happens to it with work open: all ends right and once, and no worker has to be restarted."""
+"""Redis has every kind of fault with work open: all ends correctly and once, and no worker has to be restarted."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ CHANGING = ("cancel", "delete", "force")
 JOBS = 120
 STALL = 10.0
 BRIM = 5.0
-"""Seconds without memory: several beats, and as many looks of Celery for what dead workers held."""
+"""Seconds without memory: several beats, and as many of Celery's checks for messages of dead workers."""
 BALLAST = 64 * 1024 * 1024
 
 
 class Load:
-    """Jobs that run until they are cancelled, one after the other on each dialect; every seventh ends by itself."""
+    """Jobs that run until they are cancelled, dealt out to the systems in turn; every seventh ends by itself."""
 
     def __init__(self, one: Cell) -> None:
         self.cell = one
@@ -68,11 +68,11 @@ class Load:
             self.sent += 1
 
     def wait(self, name: str, count: int) -> None:
-        """Read until so many events of one type are out."""
+        """Read until there are so many events of one type."""
         self.cell.wait_until(lambda: len(self.cell.of(name)) >= count)
 
     def end(self) -> None:
-        """Wait until all have finished, and check what came of each."""
+        """Wait until all have finished, and check the end of each."""
         self.wait("finished", self.sent)
         self.cell.check_sequences()
         assert len(self.cell.of("finished")) == len(self.cell.of("accepted")) == self.sent
@@ -94,7 +94,7 @@ def races(index: int) -> bool:
 
 
 def starts(one: Cell) -> int:
-    """Count how often an engine has started in any worker."""
+    """Count how often engines have started in all workers."""
     return sum(log.read_text().count(READY) for log in one.directory.glob("worker*.log"))
 
 
@@ -106,7 +106,7 @@ def one(tmp_path: Path) -> Iterator[Cell]:
 
 @contextmanager
 def unbroken(one: Cell) -> Iterator[None]:
-    """Check at the end that each worker still runs, or has stopped as it was told to, and has started once."""
+    """Check at the end that each worker still runs, or has stopped cleanly, and that each has started once."""
     yield
     assert [worker.process.poll() for worker in one.workers if worker.process.poll()] == []
     assert starts(one) == len(one.workers)
@@ -156,12 +156,12 @@ def test_stalled_for_ten_seconds(one: Cell) -> None:
         return len(one.of("finished")) == JOBS
 
     one.wait_until(all_ended)
-    assert max(waits) < STALL - 2  # no clock has run ahead meanwhile
+    assert max(waits) < STALL - 2  # no clock ran ahead meanwhile
     load.end()
 
 
 def longest_wait(one: Cell) -> float:
-    """Return the seconds until all that is open is due by Redis's clock."""
+    """Return the seconds, by Redis's clock, until the last open record is due."""
     redis: Any = one.redis
     now, _ = redis.time()
     due = [redis.zrange(key, -1, -1, withscores=True) for key in redis.scan_iter("{canceller}:due:*")]
@@ -169,7 +169,7 @@ def longest_wait(one: Cell) -> float:
 
 
 def again_and_again(load: Load, fault: Callable[[], object]) -> None:
-    """Let something happen to Redis all along: while commands come in, are carried out, and end."""
+    """Repeat a fault of Redis all along: while commands come in, are carried out, and end."""
     while load.sent < JOBS:
         load.send(8)
         load.wait("accepted", load.sent - 8)
@@ -194,7 +194,7 @@ def test_resets_all_connections_again_and_again(one: Cell) -> None:
 
 
 def limit(one: Cell, share: float) -> None:
-    """Give Redis so much memory that this share of it is used."""
+    """Limit Redis's memory so that this share of it is used."""
     used = one.redis.info("memory")["used_memory"]
     assert one.redis.config_set("maxmemory", int(used / share))
 
@@ -202,7 +202,7 @@ def limit(one: Cell, share: float) -> None:
 def test_full_takes_nothing_new_and_ends_what_is_open(one: Cell) -> None:
     worker = one.start_worker()
     load = Load(one)
-    one.redis.setrange("ballast", BALLAST - 1, b"x")  # a tenth of it is room for what is open
+    one.redis.setrange("ballast", BALLAST - 1, b"x")  # a tenth of this is room for the open work
     load.send(100, cancels_after=4.0)
     load.wait("accepted", 100)
     assert len(one.of("finished")) < 100
@@ -212,7 +212,7 @@ def test_full_takes_nothing_new_and_ends_what_is_open(one: Cell) -> None:
     load.send(60)
     load.wait("finished", 100)
     assert len(one.of("accepted")) == 100
-    taken = list(one.redis.scan_iter("commands.taken:*", _type="list"))  # the one that it already waited for
+    taken = list(one.redis.scan_iter("commands.taken:*", _type="list"))  # the one that it was already waiting for
     assert one.redis.llen("commands") + sum(map(one.redis.llen, taken)) == 60
 
     one.redis.config_set("maxmemory", 0)
@@ -274,7 +274,7 @@ def test_fails_over_through_sentinels_to_a_replica(tmp_path: Path) -> None:
             servers.replicate()
             servers.fail_over()
 
-            one.events.clear()  # what the new master says is what counts
+            one.events.clear()  # only what the new master says counts
             one.position = "0-0"
             load.send(40)
             load.end()

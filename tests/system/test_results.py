@@ -25,7 +25,7 @@ ANSWERED = {"outcome": "already_finished", "evidence": "reported", "safe_to_reru
 
 @contextmanager
 def producer(deployment: Cell, user: str = "") -> Iterator[Celery]:
-    """Lend a Celery object whose commands have results."""
+    """Provide a Celery app whose commands have results."""
     broker = deployment.url.replace("unix://", "redis+socket://")
     app = Celery(broker=broker, backend=f"canceller+{deployment.url.replace('unix://', f'unix://{user}')}")
     app.conf.task_routes = {"worker.*": {"queue": "commands"}}

@@ -1,4 +1,4 @@
-"""A Redis user without some right: `check` and workers name it in a line, and the line to copy gives what is needed."""
+"""A Redis user who lacks a right: `check` and workers name it in a line, and the line to copy grants what is needed."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_a_user_with_just_the_rights_of_the_line_runs_workers_and_commands(deplo
 
 @contextmanager
 def server(directory: Path, *options: str) -> Iterator[str]:
-    """Run a server with options of its own; give its address."""
+    """Run a server with its own options; yield its address."""
     (port,) = free_ports(1)
     with ExitStack() as stack:
         start_server(stack, directory, port, "--appendonly", "yes", *options)

@@ -1,4 +1,4 @@
-"""Whatever a backend repeats, wherever a producer puts its token: no secret is in what a run has written."""
+"""Whatever a backend repeats, wherever a producer puts its token: no secret is in anything that a run writes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ KINDS = {
     "application": ("mrs", f"{STACK}, {APPLICATION}", PROJECT),
     "proxied": ("oracle-ess", 'type = "bearer", token_file = "bearer.token"', 'proxy_env = "PROXY"'),
 }
-"""Each kind of credential: the backend's kind, its auth, what its table has beside that."""
+"""Each kind of credential: the backend's kind, its auth, and the rest of its table."""
 
 
 def backends(server: Echo) -> str:
@@ -71,7 +71,7 @@ def backends(server: Echo) -> str:
 
 
 def forms(secret: str) -> Iterator[str]:
-    """Yield how a text may be written, apart from what the product knows of it."""
+    """Yield the forms in which a text may be written, independently of those that the product knows."""
     yield secret
     for text in (secret, json.dumps(secret)[1:-1], html.escape(secret), quote(secret, safe=""), quote_plus(secret)):
         yield text
@@ -89,7 +89,7 @@ def forms(secret: str) -> Iterator[str]:
 
 
 def written(one: Cell) -> dict[str, str]:
-    """Return all that a run has left behind, by where it is."""
+    """Return everything that a run has left behind, by its place."""
     found = {f"Redis: {key.decode()}": value for key in one.redis.keys("*") for value in [kept(one, key)]}
     found |= {f"log {log.name}": log.read_text() for log in one.directory.glob("worker*.log")}
     for worker in one.workers:
@@ -115,7 +115,7 @@ def said(one: Cell, *words: str) -> str:
 
 
 def kept(one: Cell, key: bytes) -> str:
-    """Return a value of Redis as text, also what is packed in it."""
+    """Return a value of Redis as text, including anything packed in it."""
     client: Any = one.redis
     read = {
         "string": lambda: [client.get(key)],
@@ -129,7 +129,7 @@ def kept(one: Cell, key: bytes) -> str:
 
 
 def plain(value: bytes) -> str:
-    """Return bytes as text, and behind it what they mean if they are packed or coded."""
+    """Return bytes as text, followed by their meaning if they are compressed or in base64."""
     from worker.store.compression import unpack  # noqa: PLC0415 - how progress is made small
 
     meant = [value]
@@ -142,7 +142,7 @@ def plain(value: bytes) -> str:
 
 
 def leaks(found: dict[str, str], secrets: list[str]) -> list[str]:
-    """Say which secret is where."""
+    """Return which secret is in which place."""
     return [
         f"{secret!r} as {form!r} in {place}: …{text[max(0, text.find(form) - 80) : text.find(form) + 80]}…"
         for secret in secrets
@@ -195,7 +195,7 @@ def token(key: str = KEY) -> str:
 
 
 def misplaced(signed: str) -> list[tuple[str, list[Any], dict[str, Any], dict[str, Any]]]:
-    """Return messages that hold a good token where it does not belong: task, arguments, options."""
+    """Return messages with a valid token where it does not belong: task, arguments, options."""
     bare = {"backend": "ess", "job_id": "7"}
     return [
         ("cancel", [], {**bare, "Token": signed}, {}),
@@ -230,7 +230,7 @@ def test_no_token_is_in_anything_that_a_run_has_written(tmp_path: Path) -> None:
                 count += 1
         one.wait_until(lambda: len(one.of("rejected")) == count)
         one.simulator.add_job("ess", 7)
-        one.send("cancel", backend="ess", job_id="7", token=signed[0])  # nothing of all that has used it up
+        one.send("cancel", backend="ess", job_id="7", token=signed[0])  # none of the above has used the token up
         one.wait_finished(1)
         one.wait_until(
             lambda: (

@@ -24,12 +24,12 @@ def guarded(tmp_path: Path) -> Iterator[Cell]:
 
 
 def sent(command: dict[str, Any]) -> dict[str, Any]:
-    """Return what a `worker.cancel` carries of it: the task's name says the verb."""
+    """Return a command as `worker.cancel` carries it: without the verb, which is in the task's name."""
     return {name: value for name, value in command.items() if name != "verb"}
 
 
 def letters(guarded: Cell) -> list[Any]:
-    """Return all dead letters, also those of strangers."""
+    """Return all dead letters, those of unverified senders included."""
     return [letter for name in LETTERS for letter in guarded.redis.xrange(f"{{canceller}}:{name}")]
 
 
@@ -56,7 +56,7 @@ REACH = "this producer may not do this"
 
 
 def forgeries() -> dict[str, tuple[dict[str, Any], str]]:
-    """Return commands that must not pass, each with the reason that is told."""
+    """Return commands that must not pass, each with the reason that is reported."""
     late = datetime.fromtimestamp(time.time() - 900, UTC)
     return {
         "unsigned": (CANCEL, SIGNATURE),
@@ -128,7 +128,7 @@ def test_a_worker_that_does_not_know_a_backend_leaves_the_judging_of_a_signature
 
 def test_strangers_fill_neither_redis_nor_the_dead_letters(guarded: Cell) -> None:
     guarded.simulator.add_job("ess", 1)
-    guarded.send("cancel", **sent(signed({**CANCEL, "job_id": "x"})))  # refused, and nobody's fault but ours
+    guarded.send("cancel", **sent(signed({**CANCEL, "job_id": "x"})))  # rejected, although correctly signed
     guarded.redis.config_set("maxmemory", 60_000_000)
     for number in range(64):
         guarded.send("cancel", **sent(CANCEL), reason=f"{number:02}" * 450_000)

@@ -1,4 +1,4 @@
-"""The command line and the clients sign, and say what was rejected; events name who is verified to have signed."""
+"""The command line and the clients sign, and report rejections; events name the verified producer."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def test_no_key_and_no_token_is_written_anywhere(guarded: Cell) -> None:
 
 
 def stored(one: Cell) -> list[Any]:
-    """Return all that Redis holds, of whatever kind."""
+    """Return everything in Redis, of whatever type."""
     redis: Any = one.redis
     readers = {
         b"string": redis.get,

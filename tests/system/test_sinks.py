@@ -50,7 +50,7 @@ kind = "stdout"
 
 
 class Server(ThreadingHTTPServer):
-    """Runs the example, and keeps what it takes."""
+    """Runs the example, and keeps the events that it takes."""
 
     daemon_threads = True
     fails = ""
@@ -61,7 +61,7 @@ class Server(ThreadingHTTPServer):
 
 
 class Kept(Receiver):
-    """The example, with a list in place of a terminal."""
+    """The example, writing to a list instead of a terminal."""
 
     server: Server
 
@@ -75,15 +75,15 @@ class Kept(Receiver):
 
 
 class Quiet(Server):
-    """Says nothing about requests that are to fail."""
+    """Reports no errors about requests that must fail."""
 
     def handle_error(self, *_: object) -> None:
-        """Leave the connection to close without an answer."""
+        """Let the connection close without an answer."""
 
 
 @dataclass
 class Place:
-    """A deployment with sinks, and what their receivers got."""
+    """A deployment with sinks, and what their receivers have received."""
 
     cell: Cell
     server: Server
@@ -96,7 +96,7 @@ class Place:
         return {event["subject"] for event in self.taken(path)}
 
     def of(self, subject: str) -> list[dict[str, Any]]:
-        """Return what the webhook's receiver got of a job; of events without an outcome that is None."""
+        """Return the events about a job that the webhook's receiver got; `outcome` is None for those without one."""
         return [{"outcome": None, **event} for event in self.taken() if event["subject"] == subject]
 
     def cancel(self, *job_ids: str, **more: Any) -> None:

@@ -1,4 +1,4 @@
-"""The command line beside what strangers wrote into the database: strange events, records that can't be read."""
+"""The command line with foreign data in the database: strange events, records that can't be read."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ FOREIGN = {
     "subject": "7",
 }
 ODD = ({"command_ids": 7}, {"joined": "x", "gate": [], "action": 1, "children": 3, "answer": []})
-"""Data of events that can be read and make no sense."""
+"""Data of events that can be read but make no sense."""
 
 
 def strew(one: Cell) -> None:
-    """Add to the events what is none, and events that make no sense."""
+    """Add entries that are not events, and events that make no sense, to the stream."""
     stream = "{canceller}:events"
     for fields in ({"x": "y"}, {"event": "{"}, {"event": b"\xff"}, {"event": "{}"}):
         one.redis.xadd(stream, fields)
@@ -38,7 +38,7 @@ def strew(one: Cell) -> None:
 
 @pytest.fixture(scope="module")
 def strewn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cell]:
-    """A deployment amid strange events: one cancellation has ended, two are open, one of these can't be read."""
+    """A deployment with strange events: one cancellation has ended, two are open, and one of these can't be read."""
     with cell(tmp_path_factory.mktemp("strange"), BACKENDS, knobs=KNOBS) as one:
         worker = one.start_worker()
         one.simulator.add_job("ess", "1")
@@ -49,7 +49,7 @@ def strewn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cell]:
         one.send("cancel", backend="ess", job_id="9", command_id="k-9")
         one.wait_finished(1)
         one.wait_until(lambda: len(one.of("cancel_sent")) == 3)
-        one.wait_until(lambda: len(one.simulator.log("ess", "9", "look")) >= 2)  # it is known to be in CANCELLING
+        one.wait_until(lambda: len(one.simulator.log("ess", "9", "look")) >= 2)  # so that it was seen in CANCELLING
         worker.stop()
         (damaged,) = [event["cancellationid"] for event in one.of("accepted") if event["subject"] == "8"]
         strew(one)
@@ -131,5 +131,5 @@ def test_a_wait_ends_once_its_known_record_is_gone(tmp_path: Path) -> None:
 
 
 def is_known_to(one: Cell) -> bool:
-    """Whether the one that waits has read the record."""
+    """Whether the waiting command has read the record."""
     return any(entry["command"].startswith(b"MGET {canceller}:hot:") for entry in one.redis.slowlog_get(100_000))

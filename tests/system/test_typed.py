@@ -53,7 +53,7 @@ async def stop_soon(client: AsyncClient) -> None:
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an interpreter that has our wheel, and what it needs from this one."""
+    """Return an interpreter that has our wheel, and its dependencies from this environment."""
     place = tmp_path_factory.mktemp("wheel")
     source = place / "source"
     source.mkdir()

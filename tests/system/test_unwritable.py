@@ -1,4 +1,4 @@
-"""Commands whose standard output can't be written, whose reader leaves, or that are interrupted at once."""
+"""Commands whose standard output can't be written, whose reader goes away, or that are interrupted at once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ sys.stderr.write("loading\\n")
 sys.stderr.flush()
 sys.stdin.read()
 """
-"""A module that is not loaded before standard input ends."""
+"""A module whose import does not end before standard input does."""
 NO_SPACE = "canceller: standard output can't be written: No space left on device\n"
 
 
@@ -38,7 +38,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cell]:
 
 
 def run_into(file: int, env: Mapping[str, str], *words: str) -> tuple[int, str]:
-    """Run a command whose standard output is a file; return how it ended, and its errors."""
+    """Run a command with a file as its standard output; return its exit code and its errors."""
     done = subprocess.run(
         [*COMMAND, *words], cwd=ROOT, env=env, stdout=file, stderr=subprocess.PIPE, text=True, timeout=60, check=False
     )

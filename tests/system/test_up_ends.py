@@ -30,7 +30,7 @@ def env(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def _hangups() -> Iterator[None]:
-    """Have what a test starts not ignore hangups, as it would if we were run by nohup."""
+    """Make processes that a test starts react to hangups, which they would ignore if nohup ran us."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)
@@ -55,7 +55,7 @@ def test_a_signal_ends_the_children_and_takes_the_address_back(
 
 @contextmanager
 def on_a_terminal(env: dict[str, str]) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """Run `up` as the only one on a terminal; give the terminal's other side."""
+    """Run `up` alone on a terminal; also yield the other side of the terminal."""
     ours, theirs = os.openpty()
     with subprocess.Popen(
         [*COMMAND, "up", "--workers", "1"],
@@ -65,7 +65,7 @@ def on_a_terminal(env: dict[str, str]) -> Iterator[tuple[subprocess.Popen[bytes]
         stdout=theirs,
         stderr=theirs,
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no thread of this process is in it
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - it takes no lock of a thread
     ) as process:
         os.close(theirs)
         killer = threading.Timer(120, process.kill)

@@ -1,4 +1,4 @@
-"""`wait` while Redis hangs, or fails over: it keeps to its timeout, and ends for no outage."""
+"""`wait` while Redis hangs or fails over: it keeps to its timeout, and no outage ends it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from system.conftest import BACKENDS, KNOBS
 from worker.cli.exits import Exit
 
 IN_TIME = 60.0
-"""Seconds that starting Python twice and a wait of a few take on a slow machine; redis-py alone would wait longer."""
+"""Seconds for starting Python twice and waiting a few, on a slow machine; redis-py alone would wait longer."""
 PATIENT = "socket_timeout=300"
 
 
 @contextmanager
 def hanging(one: Cell) -> Iterator[None]:
-    """Let Redis hang."""
+    """Make Redis hang."""
     pid = int(one.redis.info("server")["process_id"])
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -34,7 +34,7 @@ def hanging(one: Cell) -> Iterator[None]:
 
 
 def readers(one: Cell) -> set[str]:
-    """Name those who follow the events."""
+    """Return the ids of the clients that follow the events."""
     return {client["id"] for client in one.redis.client_list() if client["cmd"] == "xread"}
 
 

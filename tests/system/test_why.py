@@ -1,4 +1,4 @@
-"""`why` answers who, when, why not earlier and what proves it; every event on the way is what was published."""
+"""`why` answers who, when, why not earlier and what proves it; every event on the way is one that was published."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ KNOBS = {"ess": {"cancel_delay": 0.3, "force_window": 6.0}}
 
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cell]:
-    """A deployment in which all of it has happened."""
+    """A deployment in which all of these cases have happened."""
     with cell(tmp_path_factory.mktemp("why"), BACKENDS, knobs=KNOBS) as one:
         first = one.start_worker()
         live(one)
@@ -42,7 +42,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cell]:
 
 
 FORCED, JOINED, REFUSED, BACK, DRY, THEIRS, ENDED, UNASKED, NOWHERE = map(str, range(101, 110))
-"""The jobs; nobody asks for the end of the last three but one, and the last one does not exist."""
+"""The ids of the jobs; no command names THEIRS, UNASKED or NOWHERE, and NOWHERE does not exist."""
 LIVES = {FORCED: "stuck", JOINED: "runs", REFUSED: "forbidden", BACK: "runs", DRY: "runs", THEIRS: "runs"}
 
 
@@ -74,7 +74,7 @@ def live(one: Cell) -> None:
         ],
     )
     one.wait_finished(5)
-    one.send("cancel", backend="ess", job_id=BACK)  # the last one: it is looked at for a while from its end on
+    one.send("cancel", backend="ess", job_id=BACK)  # sent last: it is watched for a while after its end
     one.wait_finished(6)
 
 

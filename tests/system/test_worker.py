@@ -1,4 +1,4 @@
-"""`celery -A worker worker` as an operator meets it."""
+"""`celery -A worker worker` as operators use it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_works_however_celery_is_told_to_run(deployment: Cell, options: tuple[st
         deployment.send("cancel", backend="ess", job_id=index + 1)
     worker = deployment.start_worker(*options)
     deployment.wait_finished(100)
-    worker.stop()  # and with it its child processes
+    worker.stop()  # this also stops its child processes
 
     deployment.check_sequences()
 
@@ -79,7 +79,7 @@ def test_idles_small(deployment: Cell) -> None:
     after, lasted = process.cpu_times(), time.monotonic() - started
 
     assert process.memory_info().rss <= 120 * 1024 * 1024
-    # The bar is 1 %; four times that still catches a busy loop on a machine that is busy with other things.
+    # The target is 1 %; four times that still detects a busy loop, even on a machine that does other work.
     assert (after.user + after.system) - (before.user + before.system) <= 0.04 * lasted
 
 

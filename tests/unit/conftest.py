@@ -1,4 +1,4 @@
-"""Builders of the core's values: a cancellation at ten o'clock, what was sent for it, what is seen of its job."""
+"""Builders of the core's values: a cancellation accepted at ten o'clock, its calls, and what looks show of its job."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ EFFECT = {AnswerKind.ACCEPTED: {"accepted": True}, AnswerKind.UNANSWERED: {"unan
 
 
 class Build:
-    """Values of the core, each with what a test does not care about filled in."""
+    """Builds values of the core, with defaults for what a test does not care about."""
 
     now = T
 
@@ -55,9 +55,9 @@ class Build:
         return Policy(**{**kinds, **changes})
 
     def cancellation(self, **changes: Any) -> Cancellation:
-        """Orders and progress by the names of their fields; `give_up` in seconds from the acceptance.
+        """A cancellation, with fields of its orders and progress by name; `give_up` is in seconds from the acceptance.
 
-        `remote_stopped` is who gave the word about the whole family with the command.
+        `remote_stopped` names who vouched, with the command, that the whole family has stopped.
         """
         if by := changes.pop("remote_stopped", ""):
             changes["attestations"] = {WHOLE: Attestation(by, T)}
@@ -73,7 +73,7 @@ class Build:
         return Cancellation(**whole, spec=Spec(**spec), progress=Progress(**progress))
 
     def sent(self, last: str = "accepted", at: float = 0, **changes: Any) -> Sent:
-        """The history of a call whose only try ended so."""
+        """The history of a call whose only try got this answer."""
         kind = AnswerKind(last)
         moments = {"first_at": self.at(at), "last_at": self.at(at)}
         return Sent(**{**moments, "last": kind, **EFFECT.get(kind, {}), **changes})
@@ -92,13 +92,13 @@ class Build:
         return Answer(AnswerKind(kind), Source(source), status, **changes)
 
     def stuck(self, spent: float | None = 1800, **changes: Any) -> Observation:
-        """A job in CANCELLING, `spent` seconds long on the backend's own clock, which runs a year ahead of ours."""
+        """A job in CANCELLING for `spent` seconds on the backend's own clock, which is a year ahead of ours."""
         clock = {} if spent is None else {"since": T + A_YEAR - timedelta(seconds=spent), "clock": T + A_YEAR}
         return self.seen(**{"state": "cancelling", **clock, **changes})
 
     @staticmethod
     def steady(now: float = 0, theirs: datetime = T + A_YEAR) -> ClockReading:
-        """A backend's clock that counts, watched for a minute: it shows `theirs` when ours shows `now`."""
+        """A trusted backend clock, watched for a minute: it shows `theirs` when ours shows `now`."""
         minute = timedelta(seconds=60)
         return ClockReading(theirs - minute, T + timedelta(seconds=now) - minute, steady=True)
 
@@ -119,17 +119,17 @@ class Build:
 
     @staticmethod
     def child(first: float = 0, alive: float = 0, **changes: Any) -> Child:
-        """A child that was first and last seen alive then."""
+        """A child that was first and last seen alive at this time."""
         return Child(T + timedelta(seconds=first), T + timedelta(seconds=alive), **changes)
 
     def looked(self, one: Cancellation, seen: Observation, at: float, **policy: Any) -> Cancellation:
-        """The cancellation after a look that began and ended then."""
+        """The cancellation after a look that began and ended at these times."""
         moment = self.at(at)
         return evolve.observed(one, whole(one, seen), self.policy(**policy), moment, looks=1, asked=moment)
 
     @staticmethod
     def gone_by_probe(at: float = 0, job_id: str = "1") -> dict[str, Any]:
-        """Progress in which the second source has said twice, now too, that a job's process is gone."""
+        """Progress in which the second source has said twice, the second time now, that a job's process is gone."""
         moment = T + timedelta(seconds=at)
         said = Probed(gone=True, since=moment - timedelta(seconds=60), last=moment, times=2)
         return {"looked_at": moment, "probes": {job_id: said}}

@@ -1,4 +1,4 @@
-"""The rules of the house that a tool can check."""
+"""House rules that can be checked automatically."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ def _leaves_the_encoding_to_the_locale(call: ast.Call) -> bool:
 
 
 TEXTS = {"read_text", "write_text", "TextIOWrapper"}
-"""Calls that always are about text."""
+"""Calls that always use text."""
 FILES = {"open", "fdopen"}
-"""Calls that are about text or bytes, as their mode says."""
+"""Calls that use text or bytes, depending on their mode."""
 
 
 def test_every_package_is_installed() -> None:

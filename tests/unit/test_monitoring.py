@@ -54,14 +54,14 @@ LABELS = {
     "canceller_breaker_open": {"backend"},
     "canceller_sink_lag_seconds": {"sink"},
 }
-"""The labels of metrics that have any, beside those that Prometheus adds."""
+"""The labels of metrics that have any, apart from those that Prometheus adds."""
 QUERIES = {rule["alert"]: rule["expr"] for rule in rules()} | {
     f"{title} {number}": query for title, several in panels().items() for number, query in enumerate(several, 1)
 }
 
 
 def selectors(expression: object) -> Iterator[promql_parser.VectorSelector]:
-    """Walk through a query for the series that it selects."""
+    """Yield the selectors of series in a query."""
     if isinstance(expression, promql_parser.VectorSelector):
         yield expression
     elif isinstance(expression, promql_parser.MatrixSelector):

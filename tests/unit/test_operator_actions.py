@@ -1,4 +1,4 @@
-"""One entry makes an operator's action: all that follows from the table."""
+"""One entry of the table defines an operator action: everything that follows from it."""
 
 from __future__ import annotations
 

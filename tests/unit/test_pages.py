@@ -28,7 +28,7 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "worker/guide").glob("*.md"
 OURS = [path for path in PAGES if path.name != "CHANGELOG.md"]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 OTHER_EVENTS = {"paused": "backend", "resumed": "backend", "reappeared": "job"}
-"""What events are about that belong to no cancellation."""
+"""The subjects of events that belong to no cancellation."""
 
 
 def text(path: str) -> str:
@@ -47,17 +47,17 @@ def rows(page: str, header: str) -> list[tuple[str, ...]]:
 
 
 def names(cell: str) -> list[str]:
-    """Return the words of a cell that are set as code."""
+    """Return the words of a cell that are formatted as code."""
     return re.findall(r"`([^`]+)`", cell)
 
 
 def first_cells(page: str, header: str) -> list[str]:
-    """Return all that the first cells of a table name."""
+    """Return all names in the first cells of a table."""
     return [name for row in rows(page, header) for name in names(row[0])]
 
 
 def blocks(language: str) -> dict[str, str]:
-    """Return the code of a language in all pages, by the page and its number there."""
+    """Return the code blocks of a language in all pages, by the page and their number there."""
     return {
         f"{path.name}-{number}": code
         for path in OURS

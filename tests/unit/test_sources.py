@@ -1,4 +1,4 @@
-"""Each fact of a vendor's names a source that ships with the adapters."""
+"""Each fact about a vendor's API names a source in the index that ships with the adapters."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def index() -> list[str]:
 
 
 def cited(text: str) -> Iterator[str]:
-    """Yield each key that a text cites, the inner ones of a range too; an empty one for a citation without a key."""
+    """Yield each key that a text cites, all keys of a range included; an empty text for a citation without a key."""
     for citation in CITATION.finditer(text):
         keys = citation["keys"]
         if not keys:

@@ -1,4 +1,4 @@
-"""A text reaches a terminal by `worker/cli/output.py`, standard streams of ours or logs, by no other way."""
+"""A text reaches a terminal only through `worker/cli/output.py`, our standard streams or the logs."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ WAYS = {
 }
 STREAMS = {"stdout", "stderr", "__stdout__", "__stderr__"}
 WRITERS = {"print", "echo", "secho", "echo_via_pager", "print_exc", "print_exception", "print_stack", "print_json"}
-"""Calls that write to a standard stream, of whatever module."""
+"""Calls that write to a standard stream, of any module."""
 TERMINALS = {1, 2, "/dev/tty", "/dev/stdout", "/dev/stderr"}
 LIBRARIES = {"rich"}
-"""Imported for nothing but to write."""
+"""Only imported in order to write."""
 
 
 def ways(source: str) -> list[str]:
-    """Return all by which a module could write to a terminal."""
+    """Return every way in which a module could write to a terminal."""
     nodes = list(ast.walk(ast.parse(source)))
     return sorted({way for node in nodes for way in (*_imported(node), *_used(node))})
 

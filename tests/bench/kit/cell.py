@@ -1,7 +1,7 @@
 """One deployment under test: the embedded Redis (AOF everysec), real workers and the CPU time that each has used.
 
 Processes are started as in `tests.chaos.world`: `python -m celery -A worker worker`, with nothing switched off. Logs go
-to a file in the default format and at the default level of production.
+to a file, in the format and at the level that are the defaults in production.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ ROLES = ("worker", "redis", "remote")
 
 
 class Stuck(Exception):
-    """Something did not come about in time."""
+    """Something did not happen in time."""
 
 
 def until(done: Callable[[], bool], seconds: float, what: str, every: float = 0.02) -> None:
     """Wait for something.
 
     Raises:
-        Stuck: it did not come about.
+        Stuck: it did not happen.
 
     """
     deadline = time.monotonic() + seconds
@@ -42,7 +42,7 @@ def until(done: Callable[[], bool], seconds: float, what: str, every: float = 0.
 
 
 def ess(name: str, base_url: str, more: str = 'poll = { first = "0s" }\n') -> str:
-    """Write one backend's table; `more` holds further lines of TOML."""
+    """Write one backend's table; `more` has further lines of TOML."""
     return f'[backends.{name}]\nkind = "oracle-ess"\nbase_url = "{base_url}"\nauth = {{ type = "none" }}\n{more}\n'
 
 
@@ -57,7 +57,7 @@ class Cell:
 
     @property
     def broker(self) -> str:
-        """The Redis in kombu's words."""
+        """The Redis as a broker URL of kombu's."""
         return self.server.url.replace("unix://", "redis+socket://")
 
     @property
@@ -121,11 +121,11 @@ class Meter:
         self.start()
 
     def start(self) -> None:
-        """Begin anew."""
+        """Start measuring."""
         self._before = self._now()
 
     def spent(self) -> dict[str, float]:
-        """Return seconds by group."""
+        """Return the CPU seconds of each group."""
         return {role: seconds - self._before[role] for role, seconds in self._now().items()}
 
     def _now(self) -> dict[str, float]:

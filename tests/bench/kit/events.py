@@ -44,7 +44,7 @@ def position(client: redis.Redis) -> str:
 
 @dataclass
 class Told:
-    """What the events of a run say; moments on Redis's clock, to the millisecond."""
+    """What the events of a run say; times on Redis's clock, to the millisecond."""
 
     accepted: int = 0
     finished: int = 0
@@ -55,7 +55,7 @@ class Told:
 
 
 def told(client: redis.Redis, after: str = "0-0") -> Told:
-    """Read all events behind a position."""
+    """Read all events after a position."""
     found, at = Told(), after
     while entries := cast("list[Any]", client.xrange(EVENTS, f"({at}", count=PAGE)):
         for entry, fields in entries:
@@ -81,7 +81,7 @@ class Follower:
 
     def __init__(self, url: str) -> None:
         self.finished: dict[str, float] = {}
-        """By job, on `time.monotonic()`."""
+        """When each job's `finished` arrived, on `time.monotonic()`."""
         self._client = redis.Redis.from_url(url, socket_timeout=30)
         self._at = position(self._client)
         self._stopping = False

@@ -40,7 +40,7 @@ class Program:
                 pipe.close()
 
     def go(self, first: int, n: int, *more: float) -> dict[str, Any]:
-        """Have it do `n` jobs from `first` on; return what it says of them, at least `seconds`."""
+        """Have it do `n` jobs from `first` on; return its figures, at least `seconds`."""
         self.start(first, n, *more)
         return self.end()
 
@@ -56,7 +56,7 @@ class Program:
         return found
 
     def _line(self, start: str) -> str:
-        """Return the next line that starts so; what libraries print in between is let go."""
+        """Return the next line that starts like this; skip what libraries print in between."""
         assert self._process.stdout
         for raw in self._process.stdout:
             if raw.decode().startswith(start):

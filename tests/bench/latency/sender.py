@@ -29,7 +29,7 @@ def send(app: Celery, first: int, n: int, rate: float) -> dict[str, object]:
 
 
 def main(broker: str) -> None:
-    """Send what is asked for, line by line."""
+    """Send the requested commands, line by line."""
     with sender(broker) as app:
         app.connection_for_write().ensure_connection()
         sys.stdout.write("ready\n")

@@ -24,9 +24,9 @@ from tests.bench.kit.send import FIRST, commands, send_each, sender, submit
 
 QUICK_POLL = 0.05
 REST = 0.03
-"""Seconds after sending a single command in which the bench does not stir."""
+"""Seconds after sending a single command in which the bench does nothing."""
 BATCH_FIRST = 10_000_000
-"""Jobs from here on are the batch that never ends."""
+"""The first job id of the batch that never ends."""
 WARM = 20
 PATIENCE = 60.0
 NOOP_POOLS = {"noop prefork": ("-P", "prefork", "-c", "2"), "noop solo": ("-P", "solo")}
@@ -34,7 +34,7 @@ SHARES = {"p50": 0.50, "p90": 0.90, "p99": 0.99, "most": 1.0}
 
 
 def spans(name: str, later: Mapping[str, float], earlier: Mapping[str, float]) -> dict[str, float]:
-    """Return the quantiles, in ms, of what lies between two moments of each job."""
+    """Return the quantiles, in ms, of the time between two moments of each job."""
     found = [(later[job_id] - at) * 1000 for job_id, at in earlier.items()]
     return {f"{name} {word}": quantile(found, share) for word, share in SHARES.items()}
 
@@ -52,7 +52,7 @@ class Bench:
     """Seconds from one look to the next: `poll.first`, which does not grow here."""
 
     def idle(self) -> dict[str, Run]:
-        """Send one command at a time, and between two of them a no-op task to each of Celery's workers."""
+        """Send one command at a time, and after each one a no-op task to each of Celery's workers."""
         self.remote.reset()
         with ExitStack() as stack:
             one = stack.enter_context(self._deployment(QUICK_POLL))
@@ -164,7 +164,7 @@ def _noop(flags: tuple[str, ...]) -> Iterator[Noop]:
 def _one(app: Celery, client: redis.Redis, number: int) -> float:
     """Send one command and wait for its end; return when it was sent.
 
-    Nobody reads the events and nothing is asked of Redis until the call should be long made: the machine is idle.
+    Nobody reads the events or queries Redis until the call must have been made: the machine is idle.
     """
     events = count(client)
     began = time.monotonic()
@@ -176,7 +176,7 @@ def _one(app: Celery, client: redis.Redis, number: int) -> float:
 
 
 def _pause() -> None:
-    """Let everything come to rest, for so long that no two rhythms fall into step."""
+    """Let everything come to rest, for a random time, so that sending does not align with any periodic work."""
     time.sleep(random.uniform(0.02, 0.06))  # noqa: S311 - dice
 
 

@@ -43,7 +43,7 @@ def cancel(job_id: str, due: float | None) -> None:
 
 @app.task(name="peer.look")  # type: ignore[untyped-decorator, unused-ignore]
 def look(job_id: str) -> None:
-    """Look whether it has stopped; if not, again much later."""
+    """Check whether it has stopped; if not, check again much later."""
     found = web(os.getpid()).get(f"/requests/{job_id}", params={"fields": "requestId,state"}).json()
     if found["state"] != "CANCELLED":
         look.apply_async((job_id,), countdown=LONG)

@@ -24,6 +24,6 @@ def store(_pid: int) -> redis.Redis:
 
 @app.task(name="peer.noop")  # type: ignore[untyped-decorator, unused-ignore]
 def noop(reply_to: str) -> None:
-    """Note the moment; all that follows is not measured."""
+    """Note the time; nothing after that is measured."""
     now = time.monotonic()
     store(os.getpid()).rpush(reply_to, now)

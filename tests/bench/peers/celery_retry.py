@@ -1,6 +1,6 @@
-"""The pattern people write: a Celery task that asks, waits by `self.retry(countdown=1)` and looks, with sync httpx.
+"""The usual pattern: a Celery task that cancels, waits by `self.retry(countdown=1)` and looks, with sync httpx.
 
-Better than a first draft would be: each process keeps one client, and the end is one event in a stream of the same
+It is better than a first draft: each process keeps one client, and the end is one event in a stream of the same
 Redis.
 `python -m celery -A tests.bench.peers.celery_retry worker -P prefork -c 2`
 """

@@ -1,7 +1,6 @@
 """DBOS on SQLite: a durable workflow of cancel, sleep, look and event, each a step, on a queue without limits.
 
-The process that runs the workflows, an executor of its own, also enqueues `N` of them from `FIRST` on, as read from
-stdin.
+One process enqueues the workflows and, as its own executor, runs them: `N` from `FIRST` on, as read from stdin.
 Environment: BASE_URL, DIRECTORY (for its database). Needs dbos, httpx and httpx-aiohttp.
 """
 
@@ -40,7 +39,7 @@ async def look(job_id: str) -> str:
 
 @DBOS.step()
 async def tell(job_id: str) -> None:
-    """Tell its end: a list is cheaper than any event, so this is in DBOS's favour."""
+    """Report its end: an entry in a list is cheaper than any event, so this favours DBOS."""
     DONE.append(job_id)
 
 

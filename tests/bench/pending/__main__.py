@@ -4,8 +4,8 @@ One deployment (a worker, the embedded Redis, a remote whose jobs stay in CANCEL
 `worker.submit` messages of 500. Each command's job is asked to cancel and looked at once; its next look is most of a
 day away. At each size, in this order:
 
-memory     Redis's `used_memory` less its value when empty, less connections and buffers, and less the stream of events,
-           which is reported separately, per event; by kind of key from `MEMORY USAGE`. The worker's resident memory.
+memory     Redis's `used_memory` without its value when empty, connections, buffers and the stream of events, which is
+           reported separately, per event; by kind of key from `MEMORY USAGE`. The worker's resident memory.
 due        With a million open cancellations and normal waits, looks come due all the time; with the waits of a short
            benchmark, all at once or never. So the benchmark sets earlier due times for randomly chosen records: it
            writes to the schedule (`ZADD … XX LT`), at least 4 s ahead, one look every 1/--rate s, and nothing else; the
@@ -39,7 +39,7 @@ Figures = dict[str, Any]
 
 
 def measure(one: Pending, base: Pending, size: int, options: argparse.Namespace) -> Figures:
-    """Grow to a size and measure there all that there is to measure."""
+    """Grow to a size and measure everything there."""
     report.say(f"{size} open: taking in")
     taken = one.copy(size) if options.copy and one.open else one.fill(size)
     found: Figures = {"open": size, "take in": taken, "memory": one.weigh()}
@@ -57,7 +57,7 @@ def measure(one: Pending, base: Pending, size: int, options: argparse.Namespace)
 
 
 def cost(one: Pending, base: Pending, options: argparse.Namespace) -> list[dict[str, Figures]]:
-    """Measure further cancellations here and at the first size, in turn."""
+    """Measure the cost of further cancellations here and at the first size, in turns."""
     rounds = []
     for number in range(options.rounds):
         pair = {"base": base, "here": one}
@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> list[Figures]:
 
 
 def numbers(text: str) -> list[int]:
-    """Read numbers with commas."""
+    """Read numbers that are separated by commas."""
     return sorted(int(word) for word in text.split(",") if word)
 
 

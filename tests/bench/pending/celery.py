@@ -1,4 +1,4 @@
-"""The same for Celery's countdowns: a stock worker whose waiting tasks are in its own memory and in Redis.
+"""The same measurements for Celery's countdowns: a stock worker whose waiting tasks are in its memory and in Redis.
 
 The producer sets all due times when it sends, because a waiting task can't be moved: the looks of a sample come at a
 steady rate once all tasks are taken in, and some more while the worker restarts. The worker is stopped by SIGTERM: the
@@ -24,14 +24,14 @@ from tests.chaos.world import Server
 MODULE = "celery_countdown"
 FLAGS = ("-P", "prefork", "-c", "2", "--without-gossip", "--without-mingle")
 PER_SECOND = 60
-"""Tasks per second that it takes in on a slow machine: what the first due time is planned by."""
+"""Tasks per second that a worker takes in on a slow machine: the first due time is planned with this rate."""
 AWAY = 15.0
-"""Seconds after the last look of the sample at which the overdue ones come."""
+"""Seconds from the last look of the sample to the looks that are overdue after the restart."""
 OVERDUE = 50
 
 
 def measure(size: int, rate: float, seconds: float) -> dict[str, Any]:
-    """Measure with so many waiting."""
+    """Measure with this many tasks waiting."""
     say(f"Celery, {size} waiting")
     with redis_server() as (server, _), Remote() as remote, redis.Redis.from_url(server.url) as client:
         number = min(int(rate * seconds), size - OVERDUE)
@@ -78,7 +78,7 @@ def _waiting(client: redis.Redis) -> int:
 
 
 def _restart(server: Server, remote: Remote) -> dict[str, float]:
-    """Start the worker anew; return how long it is to its first look, and to the last overdue one."""
+    """Restart the worker; return the time to its first look, and to the last overdue one."""
     began = time.time()
     asked: list[tuple[float, str]] = []
     with celery_worker(MODULE, FLAGS, server, remote.url):

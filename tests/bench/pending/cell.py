@@ -24,11 +24,11 @@ from tests.bench.pending.remote import ENDING, Remote
 
 CHUNK = 500
 AHEAD = 20
-"""Messages on the queue at most, so that Redis holds the open ones and not their commands."""
+"""Messages on the queue at most, so that Redis's memory has the open cancellations and not their commands."""
 FAR = 3600.0
-"""Seconds from which on a record's next look does not disturb what is measured."""
+"""Seconds: a record whose next look is at least that far ahead does not disturb the measurement."""
 LEAD = 4.0
-"""Seconds between setting a due time and its coming: workers hear of it with their next beat."""
+"""Seconds from setting a due time until it is reached: workers hear of it with their next beat."""
 KEEP_FINISHED = 3
 EVENTS_ENDED = 3
 """accepted, cancel_sent, finished."""
@@ -38,7 +38,7 @@ force_after = "{force_after}"
 warn_after = "40h"
 give_up_after = "48h"
 """
-"""A second look after 1 s, then none for most of a day: what comes due in between is what the bench sets."""
+"""A second look after 1 s, then none for most of a day: only looks whose due time the bench sets come in between."""
 
 
 @dataclass
@@ -49,10 +49,10 @@ class Pending:
     remote: Remote
     client: redis.Redis
     empty: float
-    """What Redis used before the first command."""
+    """Bytes that Redis used before the first command."""
     open: int = 0
     left: float = 0.0
-    """What the ones that have ended since left in Redis: their command ids."""
+    """Bytes that ended cancellations have left in Redis: their command ids."""
     ended: int = 0
     copied: bool = False
     dice: random.Random = field(default_factory=lambda: random.Random(7))  # noqa: S311 - repeatable dice
@@ -62,7 +62,7 @@ class Pending:
         return Meter(worker=self.cell.worker_pids, redis=self.cell.redis_pid, remote=self.remote.pid)
 
     def fill(self, size: int) -> dict[str, Any]:
-        """Take in commands until so many are open, each asked to cancel and seen in CANCELLING once."""
+        """Have commands taken in until so many are open, each job asked to cancel and seen in CANCELLING once."""
         ids = range(FIRST + self.open, FIRST + size)
         messages = prebuilt(lambda app: submit(app, orders(ids), CHUNK))
         self.remote.count()
@@ -90,18 +90,18 @@ class Pending:
         }
 
     def copy(self, size: int) -> dict[str, Any]:
-        """Make so many open by copying one that is."""
+        """Bring the number of open ones up to `size` by copying one of them."""
         copy(self.client, range(FIRST + self.open, FIRST + size))
         self.open, self.copied = size, True
         return {"scripts": {}}
 
     def settled(self) -> bool:
-        """Whether nothing is due soon, and nothing in work."""
+        """Whether nothing is due soon or being worked on."""
         far = self.client.zcount(DUE, (time.time() + FAR) * 1000, "+inf")
         return far == self.open and not self.client.zcard(FIRSTS) and not self.client.hlen(CLAIMS)
 
     def weigh(self) -> dict[str, Any]:
-        """Return what the open ones weigh."""
+        """Return the memory that the open ones take."""
         whole = store.used(self.client) - self.empty - self.left
         kinds = {kind: size / self.open for kind, size in store.by_kind(self.client).items()}
         kinds["cmd (command ids)"] *= self.open / (self.open + self.ended)
@@ -133,7 +133,7 @@ class Pending:
         return {"scripts": scripts.figures(), **lateness(dues, self.remote.take(), start)}
 
     def bulk(self, number: int) -> dict[str, Any]:
-        """Let many looks come due in one moment; return what it takes to get through them."""
+        """Let many looks come due at the same moment; return the calls, time and CPU that they take."""
         jobs = self.dice.sample(range(FIRST, FIRST + self.open), min(number, self.open))
         start = time.time() + LEAD
         self.set_due(jobs, [start] * len(jobs))
@@ -153,14 +153,14 @@ class Pending:
         }
 
     def rest(self, seconds: float) -> dict[str, float]:
-        """Do nothing; return what it costs, in CPU milliseconds per second."""
+        """Let nothing be due; return the CPU milliseconds per second of each role."""
         meter, began = self.meter(), time.monotonic()
         time.sleep(seconds)
         took = time.monotonic() - began
         return {f"{role} CPU ms per s": used / took * 1000 for role, used in meter.spent().items()}
 
     def restart(self, number: int) -> dict[str, float]:
-        """Start the worker anew while some are overdue; return how long it is to its first call, and to the last."""
+        """Restart the worker while some looks are overdue; return the time to its first call, and to the last."""
         self.cell.stop_workers()
         jobs = self.dice.sample(range(FIRST, FIRST + self.open), min(number, self.open))
         self.set_due(jobs, [time.time() - 1.0] * len(jobs))
@@ -177,7 +177,7 @@ class Pending:
         }
 
     def cost(self, number: int) -> dict[str, float]:
-        """Take further cancellations to their end; return CPU milliseconds each."""
+        """Take further cancellations to their end; return the CPU milliseconds for each."""
         before, keys = store.used(self.client), self.client.dbsize()
         ids = range(ENDING + self.ended, ENDING + self.ended + number)
         messages = prebuilt(lambda app: submit(app, orders(ids), CHUNK))
@@ -194,13 +194,13 @@ class Pending:
         return {**each, "worker and Redis ms": each["worker ms"] + each["redis ms"], "per s": number / seconds}
 
     def set_due(self, jobs: Sequence[int], times: Iterable[float]) -> None:
-        """Bring forward when records come due; a record that a worker holds just now is left."""
+        """Set earlier due times; a record that a worker has claimed is left alone."""
         found: Any = self.client.hmget(OPEN, [str(job) for job in jobs])
         due = dict(zip(found, (at * 1000 for at in times), strict=True))
         self.client.zadd(DUE, {id_: int(at) for id_, at in due.items()}, xx=True, lt=True)
 
     def _spread(self, rate: float, seconds: float) -> list[int]:
-        """Choose jobs from everywhere; where there are few, each comes again after all others, or not at all."""
+        """Choose jobs at random; if there are too few, repeat them in turn, or not at all if there are very few."""
         number, jobs = int(rate * seconds), range(FIRST, FIRST + self.open)
         some = self.dice.sample(jobs, min(number, self.open))
         if len(some) < rate * (LEAD + 2):
@@ -212,7 +212,7 @@ class Pending:
 
 
 def lateness(dues: dict[str, list[float]], calls: dict[str, Any], start: float) -> dict[str, Any]:
-    """Hold the times of the calls against the due times."""
+    """Compare the times of the calls with the due times."""
     asked: dict[str, list[float]] = defaultdict(list)
     for at, job in calls["asked"]:
         asked[job].append(at)
@@ -233,7 +233,7 @@ def lateness(dues: dict[str, list[float]], calls: dict[str, Any], start: float) 
 
 
 def orders(ids: Iterable[int]) -> list[dict[str, Any]]:
-    """Return one cancel per job, as a service would send it; its id is the message's and its place in it."""
+    """Return one cancel per job, as a service would send it; its id is the message's id with its place there."""
     return [
         {"backend": store.BACKEND, "job_id": str(job), "reason": "budget", "requested_by": "billing"} for job in ids
     ]

@@ -18,11 +18,11 @@ from tests.bench.pending.redis import BASE, DUE, OPEN, week
 
 CHUNK = 2000
 SOONEST, SPREAD = 50_000, 20_000
-"""Seconds from now in which the copies come due."""
+"""Seconds from now at which the first copy comes due, and over which the others follow."""
 
 
 def copy(client: redis.Redis, jobs: Sequence[int]) -> None:
-    """Copy one open cancellation to further jobs, whose ids are as long as its own."""
+    """Copy one open cancellation to further jobs, whose ids have the same length."""
     found: Any = client.hrandfield(OPEN, 1, withvalues=True)
     job, id_ = found
     texts: dict[str, Any] = {kind: client.get(f"{BASE}{kind}:{id_.decode()}") for kind in ("hot", "cold")}
@@ -41,6 +41,6 @@ def copy(client: redis.Redis, jobs: Sequence[int]) -> None:
 
 
 def _command_id(new: str) -> tuple[str, str, str]:
-    """Return where a command id like those that are real would be kept, and as what."""
+    """Return the key and the field under which a command id like the real ones would be kept."""
     digest = hashlib.sha1(new.encode(), usedforsecurity=False).hexdigest()
     return f"{BASE}cmd:{week()}:{digest[:4]}", digest[4:28], digest[:16] + new

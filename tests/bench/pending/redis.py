@@ -26,31 +26,31 @@ CLAIMS = f"{BASE}claims:{BACKEND}"
 SAMPLE = 400
 DAY = 86400
 NOTED = 200
-"""Microseconds."""
+"""Microseconds from which on a script is noted."""
 ENTRIES = 20_000
 SLOW = 10.0
 
 
 def used(client: redis.Redis) -> float:
-    """Return the bytes that Redis uses for what it stores: no connection, no buffer, no stream of events."""
+    """Return the bytes that Redis uses for its data, without connections, buffers and the stream of events."""
     memory: Any = client.info("memory")
     rest = memory["mem_clients_normal"] + memory["mem_aof_buffer"] + memory["used_memory_scripts"]
     return float(memory["used_memory"] - rest - stream_bytes(client))
 
 
 def stream_bytes(client: redis.Redis) -> int:
-    """Return the bytes of the stream of events, each node counted."""
+    """Return the bytes of the stream of events, exactly, not by sampling."""
     return client.memory_usage(EVENTS, samples=0) or 0
 
 
 def resident(client: redis.Redis) -> float:
-    """Return the bytes that Redis's process holds."""
+    """Return the resident bytes of Redis's process."""
     memory: Any = client.info("memory")
     return float(memory["used_memory_rss"])
 
 
 def by_kind(client: redis.Redis) -> dict[str, float]:
-    """Return the bytes of all keys of each kind, the key itself and its entry counted; the large ones by sample."""
+    """Return the bytes of all keys of each kind, including their names and table entries; large ones are sampled."""
     number = client.hlen(OPEN)
     fields: Any = client.hrandfield(OPEN, SAMPLE, withvalues=True)
     ids = [one.decode() for one in (fields or [])[1::2]]
@@ -63,12 +63,12 @@ def by_kind(client: redis.Redis) -> dict[str, float]:
 
 
 def week() -> int:
-    """Return the week by which command ids of now are kept; see `lua/include/commands.lua`."""
+    """Return the current week, which is part of the keys of command ids; see `lua/include/commands.lua`."""
     return int(time.time()) // (7 * DAY)
 
 
 def encodings(client: redis.Redis) -> dict[str, str]:
-    """Return how Redis keeps one key of each kind that should be compact."""
+    """Return Redis's encoding of one key of each kind that should be compact."""
     keys = {"cmd": next(client.scan_iter(f"{BASE}cmd:{week()}:*", count=100_000), b""), "open": OPEN, "due": DUE}
     found: dict[str, Any] = {name: client.object("encoding", key) for name, key in keys.items() if key}
     return {name: one.decode() for name, one in found.items() if one}
@@ -87,23 +87,23 @@ def _usages(client: redis.Redis, keys: list[str]) -> list[int]:
 
 
 def digests() -> dict[str, str]:
-    """Name each script of the product by its digest, as each of its callers loads it."""
+    """Return the name of each script of the product by the digests under which its callers load it."""
     names = [path.name[: -len(".lua")] for path in files("worker.store.lua").iterdir() if path.name.endswith(".lua")]
     texts = ((name, text) for name in names for text in (source(name), text_of(name)))
     return {hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(): name for name, text in texts}
 
 
 class Scripts:
-    """While entered, has Redis note in its slow log every script that takes over `NOTED`; reads there how long.
+    """While entered, has Redis's slow log note every script that takes longer than `NOTED`, and reads the times there.
 
-    The threshold keeps the commands that a script makes out of the log: noting them would take more time than they do.
-    A p99 of the noted calls of one script is therefore an upper bound of its p99. That of all scripts together is
-    exact, from INFO's `latencystats`, which does not tell one script from another.
+    The threshold keeps the commands that a script calls out of the log: logging them would take longer than they do.
+    The p99 of the logged calls of a script is therefore an upper bound of its p99. The p99 of all scripts together is
+    exact: it is from INFO's `latencystats`, which does not distinguish scripts.
     """
 
     def __init__(self, url: str) -> None:
         self.times: dict[str, list[float]] = defaultdict(list)
-        """Milliseconds of each noted call, by script."""
+        """Milliseconds of each logged call, by script."""
         self._client = redis.Redis.from_url(url, socket_timeout=60)
         self._names = digests()
         self._end = threading.Event()
@@ -122,7 +122,7 @@ class Scripts:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End, and have Redis note nothing any more."""
+        """End, and switch the slow log off."""
         self._end.set()
         self._thread.join(timeout=30)
         self._client.config_set("slowlog-log-slower-than", -1)
@@ -154,7 +154,7 @@ class Scripts:
         return {"calls": float(number), **{f"{name} ms": times.get(name, math.nan) for name in ("p50", "p99", "p99.9")}}
 
     def figures(self) -> dict[str, dict[str, float]]:
-        """Return the times of all scripts together, and of each one's noted calls."""
+        """Return the times of all scripts together, and those of each script's logged calls."""
         return {"all": self._all} | {
             name: {
                 "calls": float(len(times)),

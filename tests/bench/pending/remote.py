@@ -1,6 +1,6 @@
 """The remote of the benchmark `pending`: ESS jobs that stay in CANCELLING for ever, and some that end.
 
-`python -m tests.bench.pending.remote` prints its port. It keeps nothing per job, so that a million cost it no memory:
+`python -m tests.bench.pending.remote` prints its port. It stores nothing per job, so a million jobs take no memory:
 jobs with ids below `ENDING` stay in CANCELLING, all others are CANCELLED. It counts looks at single jobs and lists
 (`GET …/requests?q=…`). While told to record, it notes when each job was asked for, on the wall clock, which is also
 Redis's on the same machine.
@@ -25,19 +25,19 @@ NUMBER = re.compile(r"\d+")
 
 
 def asked_for(query: str) -> list[str]:
-    """Return the ids that a list's `q` names; none where it asks for a job's children, as nobody has any."""
+    """Return the ids that a list's `q` names; none if it asks for a job's children, as no job has any."""
     return [] if query.startswith("absParentRequestId") else NUMBER.findall(query)
 
 
 class Jobs:
-    """All jobs, and what was asked of them."""
+    """All jobs, and the calls that came in."""
 
     def __init__(self) -> None:
         self._held = False
         self._reset()
 
     def answer(self, method: str, target: str) -> tuple[bytes, float]:
-        """Return the reply to a request, and after how many seconds it goes out."""
+        """Return the reply to a request, and the delay in seconds after which it goes out."""
         path, _, query = target.partition("?")
         parts = path.split("/")
         if parts[1] == "_bench":
@@ -62,7 +62,7 @@ class Jobs:
         return re.sub(r'(?<="stateChangeTime":")[^"]+', STUCK_SINCE, text) if self._held else text
 
     def _list(self, parts: list[str], query: dict[str, str]) -> str:
-        """Answer a list whole, on its first page."""
+        """Answer a list completely, on its first page."""
         ids = asked_for(query.get("q", "")) if parts[-1] == "requests" or parts[-1] == "0" else []
         self._counts["lists"] += 1
         self._counts["listed"] += len(ids)
@@ -90,19 +90,19 @@ class Remote(Served):
     MODULE = "tests.bench.pending.remote"
 
     def held(self, *, held: bool) -> None:
-        """Say whether jobs have been CANCELLING for years, so that their force step is due, or since just now."""
+        """Set whether jobs have been CANCELLING for years, so that their force step is due, or only since now."""
         self.ask("held", {"held": int(held)})
 
     def record(self) -> None:
-        """Count anew, and note each job that is asked for from now on."""
+        """Reset the counts, and note each job that is asked for from now on."""
         self.ask("record", {})
 
     def count(self) -> None:
-        """Count anew."""
+        """Reset the counts."""
         self.ask("count", {})
 
     def take(self) -> dict[str, Any]:
-        """Return what was counted: `cancels`, `looks`, `lists`, `listed`, calls by second, and `asked`; count anew."""
+        """Return what was counted: `cancels`, `looks`, `lists`, `listed`, calls by second, and `asked`; reset all."""
         return self.ask("count", {})
 
 

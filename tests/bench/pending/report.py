@@ -16,11 +16,11 @@ Row = tuple[str, Callable[[Figures], Any]]
 
 KIB = 1024.0
 ENOUGH = 30
-"""Calls of a script below which a p99 says nothing."""
+"""The number of calls of a script below which a p99 says nothing."""
 
 
 def of(part: str, *names: str) -> list[Row]:
-    """Return rows for some figures of a part."""
+    """Return the rows for some figures of one measurement."""
     return [(f"{part}: {name}", partial(_figure, part, name)) for name in names]
 
 
@@ -29,7 +29,7 @@ def _figure(part: str, name: str, one: Figures) -> Any:
 
 
 def ratio(one: Figures) -> float:
-    """Return what further ones cost here over what they cost at the first size, the median of the rounds."""
+    """Return the cost of further cancellations here, relative to the first size: the median of the rounds."""
     name = "worker and Redis ms"
     return statistics.median(float(pair["here"][name] / pair["base"][name]) for pair in one["cost"])
 
@@ -83,7 +83,7 @@ def show_celery(sizes: Sequence[Figures]) -> None:
 
 
 def bars(sizes: Sequence[Figures]) -> list[Bar]:
-    """Judge the largest size, and the growth to it."""
+    """Judge the largest size, and the growth up to it."""
     first, last = sizes[0], sizes[-1]
     at = f"at {last['open']:,}"
     scripts = [(name, one) for part in ("take in", "due") for name, one in last[part]["scripts"].items()]

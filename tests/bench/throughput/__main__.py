@@ -6,10 +6,10 @@ Each is a cancel that the backend confirms at the first look: POST, GET, `finish
   waits     the same with a `poll.first` of 1 s, as long as the peers wait: each look is in a later pass
   pair      chunks with two worker processes, one per core, as `canceller up` starts them on this machine
   messages  Canceller, fed in one `worker.cancel` message each: prebuilt, and pushed in bulk (see `kit.send`)
-  intake    the same, for a backend that may not be called: how fast commands are accepted if nothing else is to be done
-  bare      an asyncio loop with the same client (`worker.http.client`) that makes the same calls and keeps nothing
+  intake    the same, for a backend that may not be called: how fast commands are accepted without other work
+  bare      an asyncio loop with the same client (`worker.http.client`) that makes the same calls and stores nothing
   bare httpx   the bare loop with httpx's own client over aiohttp
-  retry     the pattern people write: a Celery task with `self.retry(countdown=1)` and sync httpx, `prefork -c 2`
+  retry     the usual pattern: a Celery task with `self.retry(countdown=1)` and sync httpx, `prefork -c 2`
   arq, dbos with `--peers arq,dbos`: see `peers/`; they need packages of their own (`peers/requirements.txt`), in
             this environment or in that of `--peer-python`
 
@@ -17,17 +17,17 @@ To be fair: one worker process except in `pair`; one backend; `max_in_flight` eq
 the default). Canceller's `poll.first` is 0, the least that the backends file allows, because the bare loop does not
 wait at all: the look is then made in the pass that makes the call. The peers wait the 1 s that their pattern needs. It
 counts in their time, as it does in `waits`, so N should be large enough for them. Every run gets an empty Redis
-(embedded, AOF everysec) and new workers, is warmed up, and is idle when the clock starts. The clock runs from just
+(embedded, AOF everysec) and new workers, is warmed up, and is idle when the clock starts. The time runs from just
 before the first message is sent to the last `finished` event, by Redis's own clock. It includes the time for sending
 but not its CPU, which another process uses (DBOS enqueues in the process that works). CPU is user and system time from
 /proc of the working processes, of Redis and of the remote, over the same time. "Beyond the bare loop" is the worker's
-CPU less the bare loop's in the same round: what durability costs. Redis is reached through a Unix socket. Runs go A B C
-A B C, ratios are taken within a round, and medians over rounds are shown with the least and the most. A run counts only
-if each job was cancelled once and ended once.
+CPU minus the bare loop's in the same round: the cost of durability. Redis is reached through a Unix socket. Runs go
+A B C A B C, ratios are taken within a round, and medians over rounds are shown with minimum and maximum. A run counts
+only if each job was cancelled once and ended once.
 
 To see where one cancellation's CPU time goes: start a run with `--only chunks --n 20000`, then during it run
   py-spy record -d 10 -r 500 --gil -f raw -o /tmp/worker.txt --pid $(pgrep -n -f 'celery -A worker worker')
-and read the stacks, or `-f flamegraph -o worker.svg` (without `--gil` the selector's waiting is in it).
+and read the stacks, or `-f flamegraph -o worker.svg` (without `--gil` it includes the waiting in the selector).
 """
 
 from __future__ import annotations
@@ -67,12 +67,12 @@ Figure = Callable[[Mapping[str, Run]], float]
 
 
 def beyond(name: str) -> Figure:
-    """Return a subject's CPU milliseconds over the bare loop's, in the same round."""
+    """Return by how many CPU milliseconds a subject exceeds the bare loop in the same round."""
     return lambda one: one[name].each("worker") - one["bare"].each("worker") if "bare" in one else math.nan
 
 
 def row(rounds: Rounds, name: str) -> tuple[str, ...]:
-    """Return one subject's line, without what can't be compared: intake makes no calls, peers have other clients."""
+    """Return one subject's row, without figures that don't compare: intake makes no calls, peers have other clients."""
     whole = name != "intake"
     return (
         name,
@@ -90,7 +90,7 @@ def row(rounds: Rounds, name: str) -> tuple[str, ...]:
 
 
 def judged(rounds: Rounds) -> list[Bar]:
-    """Return the bars; what was not measured is not a number."""
+    """Return the bars; a figure that was not measured is NaN."""
 
     def cost(figure: Figure, name: str) -> float:
         return over(rounds, figure)[0] if name in rounds[0] else math.nan

@@ -1,6 +1,6 @@
-"""The bare loop: the same two calls per job with our own HTTP client, as many at once, and nothing is stored.
+"""The bare loop: the same two calls per job with our own HTTP client, as many at once, with nothing stored.
 
-It does the least that is still a cancellation: POST cancel, GET the request, see CANCELLED. Each line `FIRST N` on
+It does the minimum of a cancellation: POST cancel, GET the request, see CANCELLED. Each line `FIRST N` on
 stdin requests N jobs.
 """
 
@@ -22,13 +22,13 @@ from worker.http.transport_aiohttp import AiohttpTransport
 
 
 class Below(httpx.AsyncBaseTransport):
-    """Our wire below httpx's client."""
+    """Our wire as a transport below httpx's client."""
 
     def __init__(self) -> None:
         self._wire = AiohttpTransport()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Make a call by the wire."""
+        """Make a call through the wire."""
         call = Call(request.method, str(request.url), dict(request.headers), request.content)
         reply = await self._wire.exchange(call, 1_000_000)
         return httpx.Response(reply.status, headers=dict(reply.headers), content=reply.body)
@@ -39,7 +39,7 @@ class Below(httpx.AsyncBaseTransport):
 
 
 class Client:
-    """httpx's client as a wire, and ours below it."""
+    """httpx's client as a wire, with ours below it."""
 
     through = to_proxy = ""
 
@@ -47,7 +47,7 @@ class Client:
         self._client = httpx.AsyncClient(transport=Below(), trust_env=False)
 
     async def exchange(self, call: Call, limit: int) -> Reply:  # noqa: ARG002 - the wire's is the same
-        """Make a call by the client."""
+        """Make a call through the client."""
         response = await self._client.request(call.method, call.url, headers=call.headers, content=call.content or None)
         return Reply(response.status_code, dict(response.headers), response.content)
 
@@ -57,7 +57,7 @@ class Client:
 
 
 async def cancel(http: Http, job_id: str) -> None:
-    """Cancel one job and look whether it has stopped."""
+    """Cancel one job and check that it has stopped."""
     asked = await http.send(Request("POST", (*REQUESTS, job_id, "cancel"), headers=HEADERS))
     seen = await http.send(Request("GET", (*REQUESTS, job_id), {"fields": FIELDS}, HEADERS))
     if not asked.ok or not seen.data or seen.data["state"] != "CANCELLED":
@@ -71,7 +71,7 @@ async def work(http: Http, jobs: Iterator[int]) -> None:
 
 
 async def main(base_url: str, at_once: int, client: str) -> None:
-    """Do what is asked for, line by line, with our own client or with httpx's."""
+    """Do the requested work, line by line, with our own client or with httpx's."""
     http = Http(base_url, wire=Client() if client == "httpx" else AiohttpTransport())
     loop = asyncio.get_running_loop()
     sys.stdout.write("ready\n")

@@ -1,4 +1,4 @@
-"""The subjects measured: Canceller fed in two ways, the bare loop, the pattern people write, and further peers."""
+"""The subjects measured: Canceller fed in two ways, the bare loop, the usual Celery pattern, and further peers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Bench:
     peer_python: str
 
     def chunked(self) -> Run:
-        """Canceller, in `worker.submit` messages of 500."""
+        """Canceller, fed in `worker.submit` messages of 500."""
         return self._canceller("chunks", lambda one, _: _submit(one, range(FIRST, FIRST + self.n)))
 
     def variant(self, name: str, more: str = "", workers: int = 1) -> Run:
@@ -53,12 +53,12 @@ class Bench:
         return self._canceller(name, feed, more, workers)
 
     def single(self) -> Run:
-        """Canceller, in a `worker.cancel` message each."""
-        messages = command_messages(self.n)  # made before the clock runs
+        """Canceller, fed in one `worker.cancel` message each."""
+        messages = command_messages(self.n)  # made before the clock starts
         return self._canceller("messages", lambda _, client: push(client, messages))
 
     def intake(self) -> Run:
-        """Canceller, in a `worker.cancel` message each, for a backend that may be called once in 1,000 s."""
+        """Canceller, fed in one `worker.cancel` message each, for a backend that may be called once in 1,000 s."""
         with self._cell("rate = 0.001") as one, one.client() as client:
             _submit(one, range(1, WARM + 1))
             wait(client, WARM, PATIENCE)
@@ -71,7 +71,7 @@ class Bench:
         return Run("intake", self.n, found.last_accepted - began, cpu)
 
     def bare(self, name: str = "bare", client: str = "aiohttp") -> Run:
-        """A loop with the same client that makes the same calls and keeps nothing."""
+        """A loop with the same client that makes the same calls and stores nothing."""
         arguments = [self.remote.base_url(), str(self.in_flight), client]
         return self._program(
             name, Program([sys.executable, "-m", "tests.bench.throughput.bare", *arguments]), self.n, WARM
@@ -138,7 +138,7 @@ class Bench:
         return self._checked(Run(name, n, seconds, cpu), warm)
 
     def _checked(self, run: Run, warm: int) -> Run:
-        """Add how many calls each cancellation took: one cancel each, or the run counts for nothing."""
+        """Add how many calls each cancellation took; the run is void unless each took exactly one cancel."""
         report = self.remote.report()
         if report["cancels"] != run.n + warm or len(report["shown"]) != run.n + warm:
             raise Stuck(f"{run.subject}: {report['cancels']} cancels, {len(report['shown'])} ends of {run.n} + {warm}")

@@ -74,7 +74,7 @@ MRS_V2 = replace(
         (CANCEL, "finished"): REJECTED,
         (CANCEL, "absent"): NOT_FOUND,
         (CANCEL, "forbidden"): REFUSED,
-        (DELETE, "runs"): ACCEPTED,  # of a batch of one nothing is told: the next look does
+        (DELETE, "runs"): ACCEPTED,  # the reply to a batch of one says nothing about it: the next look does
         (DELETE, "finished"): ACCEPTED,
         (DELETE, "absent"): ACCEPTED,
     },

@@ -1,4 +1,4 @@
-"""What Oracle ML answers; it sounds alike about both kinds of scripts."""
+"""What Oracle ML answers; the replies are the same for both kinds of scripts."""
 
 from __future__ import annotations
 

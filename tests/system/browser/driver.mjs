@@ -1,4 +1,4 @@
-// Drives Chromium for tests in Python: reads one command a line, {"do": NAME, ...}, and answers each with one line.
+// Drives Chromium for tests in Python: reads one command per line, {"do": NAME, ...}, and answers each with one line.
 import { createInterface } from "node:readline";
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
@@ -55,7 +55,7 @@ const commands = {
       return { tag: at.tagName, id: at.id, name: at.getAttribute("name"), text: at.innerText ?? "" };
     });
   },
-  // Tab until something has the focus; nothing else may move it.
+  // Press Tab until an element has the focus; nothing else may move the focus.
   async reach({ text, selector, most = 80 }) {
     for (let count = 0; count < most; count += 1) {
       await page.keyboard.press("Tab");
@@ -75,7 +75,7 @@ const commands = {
   async wider() { return page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth); },
   async run({ script }) { return page.evaluate(script); },
   async axe() {
-    // As an isolated world would: the page's own policy lets nobody add a script to it.
+    // Through the debugger, because the page's content security policy lets nobody add a script.
     const session = await page.context().newCDPSession(page);
     await session.send("Runtime.evaluate", { expression: axe });
     const found = await session.send("Runtime.evaluate", {

@@ -1,4 +1,4 @@
-"""Draws the board as it looks in a real run: the README's picture, or into a folder all that there is to look at.
+"""Takes pictures of the board in a real run: the README's picture, or all pages that are worth a look, into a folder.
 
 `PYTHONPATH=.:tests python tests/system/browser/pictures.py worker/guide/board.png`
 """
@@ -15,7 +15,7 @@ from system.browser.place import TOKEN, Place, place
 
 PHONE: dict[str, Any] = {"width": 390, "height": 844}
 SPEED = 20.0
-"""Seconds of the backends' clock in a real one: half an hour lasts 90 s."""
+"""Seconds of the backends' clock per real second: half an hour lasts 90 s."""
 MANY = 10_000
 
 
@@ -32,7 +32,7 @@ def signed_in(browser: Chromium, there: Place, path: str = "", **size: Any) -> N
 
 
 def busy(there: Place) -> None:
-    """Give the deployment what a day brings: gates that are held, forces to come, a batch, a rejected command."""
+    """Fill the deployment as on a normal day: held gates, forces to come, a batch, a rejected command."""
     for job_id, who, why in (("300100", "billing", "over budget, ticket 4711"), ("300107", "ann", "wrong region")):
         there.make("ess", job_id, life="stuck")
         there.client.cancel("ess", job_id, requested_by=who, reason=why)
@@ -50,7 +50,7 @@ def busy(there: Place) -> None:
 
 
 def draw_readmes(file: Path, browser: Chromium, there: Place) -> None:
-    """Draw the README's picture of a busy deployment."""
+    """Take the README's picture of a busy deployment."""
     busy(there)
     signed_in(browser, there, width=1120, height=1380)
     browser.do("wait", text="stopped")
@@ -58,7 +58,7 @@ def draw_readmes(file: Path, browser: Chromium, there: Place) -> None:
 
 
 def draw_all(folder: Path, browser: Chromium, there: Place) -> None:
-    """Draw what is to be looked at when a page has changed."""
+    """Take the pictures that are worth a look when a page has changed."""
 
     def shot(name: str, *, whole: bool = True) -> None:
         browser.do("shot", path=str(folder / f"{name}.png"), whole=whole)
@@ -95,7 +95,7 @@ def draw_all(folder: Path, browser: Chromium, there: Place) -> None:
 
 
 def main(target: Path) -> None:
-    """Draw one picture, or all into a folder."""
+    """Take one picture, or all into a folder."""
     with (
         tempfile.TemporaryDirectory() as directory,
         place(Path(directory), SPEED, workers=2) as there,

@@ -1,4 +1,4 @@
-"""A deployment with a board, for tests and pictures: workers, simulated backends with a fast clock, jobs to order."""
+"""A deployment with a board, for tests and pictures: workers, simulated backends with a fast clock, jobs on request."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Place:
     client: Client
 
     def make(self, system: str, job_id: str, **life: Any) -> None:
-        """Make a job, or with `kind` a fault."""
+        """Create a job, or with `kind` a fault."""
         self._post("jobs", {"system": system, "id": job_id, **life})
 
     def fail(self, system: str, kind: str, **fault: Any) -> None:

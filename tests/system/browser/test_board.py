@@ -1,4 +1,4 @@
-"""The board in a real browser, wide and as on a phone: live, by keyboard alone, without a complaint of the browser."""
+"""The board in a real browser, at desktop and phone width: live, by keyboard alone, without browser errors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def driver() -> Iterator[Chromium]:
 
 @pytest.fixture(params=SIZES.values(), ids=SIZES)
 def browser(request: pytest.FixtureRequest, there: Place, driver: Chromium) -> Chromium:
-    """A browser of some size that has signed in by keyboard."""
+    """A browser of some size that is signed in, by keyboard."""
     driver.do("open", **request.param)
     assert driver.do("go", url=there.url) == 200
     driver.do("type", text=TOKEN)
@@ -36,14 +36,14 @@ def browser(request: pytest.FixtureRequest, there: Place, driver: Chromium) -> C
 
 
 def check(browser: Chromium) -> None:
-    """Check that the browser, axe-core and the width of the screen have nothing against a page."""
+    """Check that a page has no browser errors and no axe-core findings, and fits the width of the screen."""
     assert browser.do("problems") == []
     assert [one for one in browser.do("axe") if one["impact"] in {"serious", "critical"}] == []
     assert browser.do("wider") <= 0
 
 
 def fill(browser: Chromium, reason: str) -> None:
-    """Fill in a form by keyboard, whose first field has the focus, and send it."""
+    """Fill in, by keyboard, a form whose first field has the focus, and send it."""
     assert browser.do("focused")["name"] == "by"
     browser.do("press", keys=["Control+A"])
     browser.do("type", text="ann")
@@ -53,7 +53,7 @@ def fill(browser: Chromium, reason: str) -> None:
 
 
 def job_id(request: pytest.FixtureRequest, kind: str) -> str:
-    """Return the id of a job of this test alone."""
+    """Return the id of a job that only this test uses."""
     return f"{kind}{list(SIZES).index(request.node.callspec.id) + 1}"
 
 

@@ -1,4 +1,4 @@
-"""One RabbitMQ for all tests here, and for each test a deployment on a virtual host of its own."""
+"""One RabbitMQ for all tests of this folder; each test has a deployment on its own virtual host."""
 
 from __future__ import annotations
 

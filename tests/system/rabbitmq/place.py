@@ -1,4 +1,4 @@
-"""A deployment whose broker is RabbitMQ, and what its tests ask of that."""
+"""A deployment whose broker is RabbitMQ, and what its tests query there."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NUMBERS = itertools.count()
 
 @dataclass
 class Place:
-    """A deployment on a virtual host of its own."""
+    """A deployment on its own virtual host."""
 
     node: Node
     vhost: str
@@ -39,20 +39,20 @@ class Place:
         return {name: values for name, *values in rows}
 
     def waiting(self) -> int:
-        """Count the messages in the command queue that no worker has in hand."""
+        """Count the messages in the command queue that are not delivered to a worker."""
         with self.channel() as channel:
             declared: Any = channel.queue_declare("commands", passive=True)
             return int(declared.message_count)
 
     @contextmanager
     def channel(self) -> Iterator[amqp.Channel]:
-        """Open a bare channel, with confirms."""
+        """Open a bare channel, with publisher confirms."""
         host = f"{HOST}:{self.node.port}"
         with amqp.Connection(host, virtual_host=self.vhost, confirm_publish=True) as connection:
             yield connection.channel()
 
     def publish(self, *messages: amqp.Message) -> None:
-        """Send messages that no Celery has made."""
+        """Send messages that were not made by Celery."""
         with self.channel() as channel:
             for message in messages:
                 channel.basic_publish(message, routing_key="commands")
@@ -67,7 +67,7 @@ class Place:
         return [one for one in self.records() if one["level"] not in {"info", "debug"}]
 
     def until(self, done: Callable[[], bool], seconds: float = 60) -> None:
-        """Wait until something holds, reading events meanwhile."""
+        """Wait until a condition is true, reading events meanwhile."""
         deadline = time.monotonic() + seconds
         while not done():
             assert time.monotonic() < deadline, f"not reached in {seconds} s\n{self.cell.logs(3000)}"
@@ -82,7 +82,7 @@ class Place:
 
 @contextmanager
 def deployed(node: Node, directory: Path, *options: str) -> Iterator[Place]:
-    """Run a deployment on a virtual host of its own, made with these options."""
+    """Run a deployment on its own virtual host, created with these options."""
     vhost = f"test{next(NUMBERS)}"
     node.control("add_vhost", vhost, *options)
     node.control("set_permissions", "--vhost", vhost, "guest", ".*", ".*", ".*")

@@ -1,4 +1,4 @@
-"""Workers and RabbitMQ die with commands in hand: none is lost, none is done twice, no worker has to be restarted."""
+"""Workers and RabbitMQ die while commands are in flight: none is lost or done twice, no worker has to be restarted."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ CHANGING = ("cancel", "delete", "force")
 
 
 class Load:
-    """Jobs that run until they are cancelled, one after the other on each dialect."""
+    """Jobs that run until they are cancelled, dealt out to the dialects in turn."""
 
     def __init__(self, place: Place) -> None:
         self.place = place
         self.sent = 0
 
     def send(self, count: int) -> None:
-        """Add so many jobs and send a command for each, again while RabbitMQ is away: the id stays the same."""
+        """Add so many jobs and send a command for each; while RabbitMQ is away, retry with the same id."""
         for index in range(self.sent, self.sent + count):
             system = SYSTEMS[index % 4]
             scope = {"project": "p1"} if system in {"mrs", "sahara"} else {}
@@ -28,7 +28,7 @@ class Load:
         self.sent += count
 
     def wait(self, name: str, count: int) -> None:
-        """Read until so many events of one type are out."""
+        """Read until there are so many events of one type."""
         self.place.cell.wait_until(lambda: len(self.place.cell.of(name)) >= count)
 
     def end(self) -> None:
@@ -58,7 +58,7 @@ def test_workers_killed_with_messages_in_hand(place: Place) -> None:
 
 
 def under_load(place: Place, fault: Callable[[], object]) -> None:
-    """Let something happen to RabbitMQ while commands come in, are carried out, and end; no worker starts anew."""
+    """Do something to RabbitMQ while commands come in, are carried out, and end; no worker restarts."""
     worker = place.cell.start_worker()
     worker.wait_for("ready.")
     load = Load(place)
@@ -71,7 +71,7 @@ def under_load(place: Place, fault: Callable[[], object]) -> None:
     load.end()
     log = (place.cell.directory / "worker0.log").read_text()
     assert (worker.process.poll(), log.count(READY)) == (None, 1)
-    # Celery may stumble over the dead connection on its way to the next one, and says so; we do not.
+    # Celery may log an error about the dead connection while it reconnects; we must not.
     assert not [one for one in place.records() if "exception" in one and not one["logger"].startswith("celery.")]
 
 
@@ -80,7 +80,7 @@ def test_rabbitmq_killed_under_load(place: Place) -> None:
 
 
 def once(fault: Callable[[], object]) -> Callable[[], None]:
-    """Return what lets something happen the first time only."""
+    """Return a callable that does something the first time only."""
     faults = [fault]
 
     def happen() -> None:
@@ -121,7 +121,7 @@ def test_a_message_that_ended_many_workers_is_kept_from_the_limit(place: Place) 
 
 
 def returns(place: Place) -> int:
-    """Take the message and go away, as a worker that is killed does; return how often it has come back before."""
+    """Take the message and drop the connection, as a killed worker does; return how often it was redelivered before."""
     with place.channel() as channel:
         message = channel.basic_get("commands")
     return int(message.headers.get("x-delivery-count", 0)) if message else -1

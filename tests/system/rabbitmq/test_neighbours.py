@@ -1,4 +1,4 @@
-"""Beside another application's workers on the same virtual host: neither side notices the other."""
+"""Our workers beside another application's on the same virtual host: neither side notices the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever lies in the command queue of RabbitMQ is told and kept, and stops nothing."""
+"""Every bad message in RabbitMQ's command queue is reported and kept, and stops nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GOOD = [[], {"backend": "ess", "job_id": "1"}, {}]
 
 
 def message(body: object = None, headers: dict[str, Any] | None = None, **properties: Any) -> amqp.Message:
-    """Return a message as Celery makes it, but for what is given."""
+    """Return a message as Celery makes it, except for the given parts."""
     raw = body if isinstance(body, bytes) else json.dumps(GOOD if body is None else body).encode()
     kind = {"content_type": "application/json", "content_encoding": "utf-8", **properties}
     named = {"task": "worker.cancel", "id": f"id-{raw!r:.40}-{headers}-{sorted(properties)}"[:120]}

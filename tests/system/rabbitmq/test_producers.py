@@ -1,4 +1,4 @@
-"""Whoever sends to RabbitMQ: what they must set, and what they are told."""
+"""Producers that send to RabbitMQ: what they must set, and which errors they get."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from worker.settings.environment import Settings
 
 COMMAND = {"backend": "ess", "job_id": 1}
 BOUND = 60.0
-"""Seconds that a send may take at most, on a slow machine; it is some 20."""
+"""Seconds that a send may take at most, on a slow machine; usually it takes some 20."""
 
 
 def bare(place: Place) -> Celery:

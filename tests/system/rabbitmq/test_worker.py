@@ -37,7 +37,7 @@ def test_takes_in_what_any_celery_client_sends(place: Place) -> None:
     place.finish(1298)
     worker.stop()
 
-    assert place.waiting() == 0  # what it had not acknowledged would have come back
+    assert place.waiting() == 0  # anything unacknowledged would have been requeued
     assert {event["outcome"] for event in cell.of("finished")} == {"already_finished", "deleted"}
     assert not place.complaints()
 
@@ -53,7 +53,7 @@ def test_heeds_celerys_own_options(place: Place) -> None:
         return str(cell.sender.send_task("worker.cancel", kwargs=command, queue="commands", **options).id)
 
     later = send(1, countdown=3600)
-    # As a header alone: what Celery's own `expires` also sets has RabbitMQ drop the message before anybody sees it.
+    # As a header only: Celery's own `expires` also sets a TTL, so RabbitMQ would drop the message unseen.
     expired = send(2, headers={"expires": "2020-01-01T00:00:00+00:00"})
     linked = send(3, link=cell.sender.signature("next"))
     grouped = send(4, group_id="g-1")
@@ -90,7 +90,7 @@ def test_works_however_celery_is_told_to_run(place: Place) -> None:
         place.cell.send("cancel", backend="ess", job_id=number)
     worker = place.cell.start_worker("-P", "prefork", "-c", "2", "-Q", "other")
     place.finish(50)
-    worker.stop()  # and with it the processes of its pool
+    worker.stop()  # this also stops the processes of its pool
 
 
 def test_stops_within_ten_seconds_with_work_open_and_loses_nothing(place: Place) -> None:
@@ -119,7 +119,7 @@ def test_uses_no_exchange_of_celerys_own(place: Place) -> None:
 
 @pytest.fixture
 def theirs(place: Place) -> Iterator[Worker]:
-    """A worker of another application at the same virtual host."""
+    """A worker of another application on the same virtual host."""
     env = {**place.cell.env, "NEIGHBOUR_BROKER": place.url, "NEIGHBOUR_REDIS": place.cell.url}
     one = Worker(env, place.cell.directory / "neighbour.log", "-c", "1", app="tests.support.neighbour")
     try:

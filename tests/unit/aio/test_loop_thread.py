@@ -1,4 +1,4 @@
-"""A loop in a thread of its own, and what a forked child may do with it."""
+"""A loop in a separate thread, and what a forked child may do with it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def nothing() -> None: ...
 
 
 def test_what_a_forked_child_does_to_an_inherited_connection_does_not_reach_the_parents() -> None:
-    # From Python 3.12 on, a fork beside threads is warned about: what can go wrong there is what is tested.
+    # Since version 3.12, Python warns about a fork beside threads: these tests are about what can go wrong there.
     done = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKED],
         cwd=ROOT,

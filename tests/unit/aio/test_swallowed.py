@@ -1,4 +1,4 @@
-"""A cancellation that redis-py swallows ends the task all the same, whenever it was asked for."""
+"""A task ends even if redis-py swallows its cancellation, whenever that comes."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def kid(number: object, state: str = "CANCELLED", top: object = 4711, **more: ob
 
 
 def parent(*pages: Reply, **known: Any) -> tuple[list[Request], Any]:
-    """Look at a parent that was cancelled; `known` is what earlier looks have found of its family."""
+    """Look at a parent that was cancelled; `known` is what earlier looks have found out about its family."""
     data = {"requestId": 4711, "state": "CANCELLED", "requestType": "RECUR_PARENT"}
     return play(ESS.look(Job("4711", **known)), give(data), *pages)
 

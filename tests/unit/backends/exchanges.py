@@ -1,4 +1,4 @@
-"""Drives an adapter's exchange without IO: replies, those that anybody may give, and those of any kind."""
+"""Drives an adapter's exchange without IO; provides replies, such as anybody could send, or of any kind."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ ANYBODYS = (
     pytest.param(give({}, 403), AnswerKind.REFUSED, Source.UNSURE, id="F3-forbidden-by-anybody"),
     pytest.param(Reply(503), AnswerKind.UNANSWERED, Source.UNSURE, id="unavailable"),
 )
-"""Replies to a look that anybody may give: each with the answer's kind and whose words it holds."""
+"""Replies to a look that need not be the backend's own: each with the answer's kind and source."""
 
 
 def anything(names: Sequence[str], *words: str) -> SearchStrategy[Any]:
-    """Return JSON values whose objects have these names, and whose texts are at times these words."""
+    """Generate JSON values whose objects use these names, and whose texts are sometimes these words."""
     leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
     return st.recursive(
         leaves | st.sampled_from(words) if words else leaves,
@@ -46,7 +46,7 @@ def anything(names: Sequence[str], *words: str) -> SearchStrategy[Any]:
 
 
 def replies(values: SearchStrategy[Any]) -> SearchStrategy[Reply]:
-    """Return replies whose bodies are these values as JSON, or no JSON at all."""
+    """Generate replies whose bodies are these values as JSON, or no JSON at all."""
     bodies = st.binary() | values.map(lambda value: json.dumps(value).encode())
     return st.builds(Reply, st.sampled_from([200, 202, 204, 302, 400, 404, 500]), st.just({}), bodies)
 

@@ -1,4 +1,4 @@
-"""What all adapters share: a status, a body's keys and the names in it have one meaning."""
+"""What all adapters share: statuses, and the keys and names in bodies, have one meaning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON is read as backends and what stands before them send it, and nothing in it breaks or slows the reader."""
+"""JSON is read as backends and the proxies in front of them send it; nothing in it breaks or slows the reader."""
 
 from __future__ import annotations
 

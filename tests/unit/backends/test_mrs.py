@@ -1,4 +1,4 @@
-"""The MRS adapter: both dialects are judged by body and error code, never by a status alone."""
+"""The MRS adapter: both dialects are judged by body and error code, never by the HTTP status alone."""
 
 from __future__ import annotations
 

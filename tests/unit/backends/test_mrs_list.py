@@ -1,4 +1,4 @@
-"""The MRS adapter's lists: one for each cluster, of the resource that a look reads."""
+"""The MRS adapter's lists: one for each cluster, from the same resource that a look reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ESS adapter: 20 states, children, and answers that are judged by what they say."""
+"""The ESS adapter: 20 states, children, and answers that are judged by their content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ESS adapter's families: short lists of children, and those whose children are not all to be seen."""
+"""The ESS adapter's families: short lists of children, and families whose children can't all be seen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ESS adapter's lists: many requests in one call, and nothing that a look at one alone would not show."""
+"""The ESS adapter's lists: many requests in one call, and nothing that a look at a single one would not show."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_only_cancelling_needs_its_time() -> None:
 
 
 def test_strangers_are_not_shown() -> None:
-    """A list that ignores the filter must show nobody's state but of those asked for."""
+    """Even if a list ignores the filter, only the states of the jobs asked for are shown."""
     requests, seen = survey(jobs(10), page(*(item(number) for number in range(100, 200))))
 
     assert (len(requests), seen) == (1, {})
@@ -107,7 +107,7 @@ def test_no_more_pages_are_read_than_looks_are_spared_for() -> None:
 
 
 def test_the_last_page_of_one_filter_counts_for_the_next() -> None:
-    """A filter names so many ids; the pages that came in vain are paid for like all others."""
+    """A filter names a limited number of ids; pages that were read in vain count like all others."""
     requests, _ = survey(jobs(3 * IDS), page())
 
     assert [len(one.query["q"].split(" or ")) for one in requests] == [IDS] * 3

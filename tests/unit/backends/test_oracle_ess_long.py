@@ -1,4 +1,4 @@
-"""The ESS adapter's long families: the living alone are asked for, or the list is read a few pages a look."""
+"""The ESS adapter's long families: only living children are asked for, or each look reads a few pages of the list."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ENDED = page(kid(1))
 
 
 def scanned(*pages: Reply, known: int = 1, **more: Any) -> tuple[list[Request], Any]:
-    """Look at a family whose list is read a few pages a look, and was so before."""
+    """Look at a family whose list is read a few pages per look, as it was in earlier looks."""
     return parent(*pages, long=True, pages=known, **more)
 
 

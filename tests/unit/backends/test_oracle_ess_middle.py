@@ -1,4 +1,4 @@
-"""The ESS adapter's families of a request that has a parent itself."""
+"""The ESS adapter's families below a request that itself has a parent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from worker.domain.model import Job
 
 
 def middle(*pages: Reply, **known: Any) -> Any:
-    """Look at one of a recurring job set's runs: request 20 under 10."""
+    """Look at one run of a recurring job set: request 20 below 10."""
     data = {"requestId": 20, "state": "CANCELLED", "absParentRequestId": 10, "parentRequestId": 10}
     return play(ESS.look(Job("20", **known)), give(data | {"requestType": "JOBSET_RECUR_CHILD"}), *pages)
 

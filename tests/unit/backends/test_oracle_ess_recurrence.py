@@ -1,4 +1,4 @@
-"""What looks at a recurrence of 2,500 past runs cost, in each habit that its server may have."""
+"""What looks at a recurrence with 2,500 past runs cost, for each behaviour that its server may have."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from worker.simulator.world import World
 
 T = 1_763_899_200.0
 MANY, FEWER = 2500, 400
-"""Past runs; the second is long enough to show a habit."""
+"""Numbers of past runs; the second is large enough to show a server's behaviour."""
 PAGE = 10
 TOP = "1000"
 LIVING = ("1200", "5001", "5002")
 """A run that never ended, and the two newest."""
 OFTEN = 6
-"""Calls of a look on average."""
+"""The most calls that a look may take on average."""
 SEEN_ALIVE = frozenset({JobState.ACTIVE, JobState.CANCELLING})
 
 
 class Recurrence:
-    """A recurrence on a simulated server, and what one who looks at it again and again keeps of each look."""
+    """A recurrence on a simulated server, and the memory that repeated looks at it build up."""
 
     def __init__(self, runs: int = FEWER, **knobs: Any) -> None:
         self.world = World(knobs=Knobs().changed({"ess": {"page_size": PAGE, "cancel_delay": 1.0, **knobs}}))
@@ -50,7 +50,7 @@ class Recurrence:
         return Reply(reply.http, {"content-type": reply.content_type}, reply.body)
 
     def look(self) -> Observation:
-        """Look once; remember the children that live, and how far the list was read."""
+        """Look once; remember the living children, and how far the list was read."""
         seen, calls = self.played(self.job)
         assert isinstance(seen, Observation)
         self.calls.append(calls)
@@ -71,7 +71,7 @@ class Recurrence:
             calls += 1
 
     def cancel(self) -> None:
-        """Cancel the recurrence; all has ended a while later."""
+        """Cancel the recurrence; everything has ended a while later."""
         self.send(Request("POST", ("ess", "rest", "scheduler", "v1", "requests", TOP, "cancel")))
         self.at += 60
 
@@ -111,7 +111,7 @@ def test_a_list_of_2500_runs_is_read_on_at_six_calls_a_look() -> None:
     recurrence = Recurrence(MANY, ne_in_q=False)
     first = [recurrence.look() for _ in range(6)]
     pages = recurrence.job.pages
-    recurrence.job = replace(recurrence.job, pages=MANY // PAGE - 5)  # what some sixty looks later is known
+    recurrence.job = replace(recurrence.job, pages=MANY // PAGE - 5)  # the state after some sixty more looks
     last = [recurrence.look() for _ in range(3)]
 
     assert [one.unlisted is None for one in (*first, *last)] == [*[False] * 7, *[True] * 2]

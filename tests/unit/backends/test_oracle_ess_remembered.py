@@ -1,4 +1,4 @@
-"""The ESS adapter's children that were alive before and that no list shows."""
+"""The ESS adapter's remembered children: they were alive before, and no list shows them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists of ESS requests: by what, page by page, and which replies are not believed."""
+"""Lists of ESS requests: the filters, page by page, and which replies are not believed."""
 
 from __future__ import annotations
 

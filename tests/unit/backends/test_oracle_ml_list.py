@@ -1,4 +1,4 @@
-"""The Oracle ML adapter's list: it tells which jobs run, and nothing of the others."""
+"""The Oracle ML adapter's list: it shows which jobs run, and nothing about others."""
 
 from __future__ import annotations
 

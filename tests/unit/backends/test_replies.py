@@ -1,4 +1,4 @@
-"""Replies are read without trust: their bodies, their clock, and when they ask to be called again."""
+"""Replies are not trusted: their bodies, their clock, and their `Retry-After`."""
 
 from __future__ import annotations
 

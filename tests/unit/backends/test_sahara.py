@@ -1,4 +1,4 @@
-"""The Sahara adapter's look: what shows a job, in whose words, and what is done where the engine does not answer."""
+"""The Sahara adapter's look: what shows a job, in whose words, and what is done if the engine does not answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Sahara adapter's changing calls: the answer to a cancel is a snapshot of before, and proves nothing."""
+"""The Sahara adapter's changing calls: the answer to a cancel is a snapshot from before it, and proves nothing."""
 
 from __future__ import annotations
 

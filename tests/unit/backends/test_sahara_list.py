@@ -1,4 +1,4 @@
-"""The Sahara adapter's list: v2 has one that shows what a look does, v1.1 has none."""
+"""The Sahara adapter's list: v2 has one that shows the same as a look, v1.1 has none."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_a_list_that_cannot_be_used_says_why(reply: Reply, kind: AnswerKind) -> 
 
 
 def test_what_was_found_before_a_page_failed_stays() -> None:
-    """Such as when the job that marks the next page was deleted meanwhile."""
+    """For example, if the job that marks the next page was deleted meanwhile."""
     _, seen = survey(jobs(20), page(entry("J0"), following="J0"), give({"error_name": "NOT_FOUND"}, 404))
 
     assert set(seen) == {"J0"}

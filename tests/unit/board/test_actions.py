@@ -1,4 +1,4 @@
-"""Forms of operators' actions: what they must say, and what is sent."""
+"""Forms for operator actions: what they must contain, and what is sent."""
 
 from __future__ import annotations
 

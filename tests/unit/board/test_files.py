@@ -1,4 +1,4 @@
-"""What browsers load: nothing inline, nothing changed by us that is others', every text escaped."""
+"""What browsers load: nothing inline, other people's files unchanged, every text escaped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sessions: what a cookie is worth, and which forms are ours."""
+"""Sessions: which cookies are valid, and which forms are our own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Celery object of our workers: what importing it must not need."""
+"""The Celery app of our workers: what importing it must not need."""
 
 from __future__ import annotations
 

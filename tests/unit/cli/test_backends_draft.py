@@ -1,4 +1,4 @@
-"""What `init` writes is what the reader of a backends file takes."""
+"""The file that `init` writes is a valid backends file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PAIRS = [
 
 
 def answered(kind: str, auth: str) -> Draft:
-    """Answer all that is asked for a backend."""
+    """Answer all questions about a backend."""
     draft = Draft("my-1", {"kind": kind, "base_url": "https://h", "auth": {"type": auth}})
     for key in list(draft.wanted):
         draft.put(key, draft.usual(key) or ("https://t" if key.endswith("url") else "demo"))

@@ -1,4 +1,4 @@
-"""Where the board listens, and that it does not listen to everybody without a token."""
+"""Where the board listens, and that it needs a token to be reachable by everybody."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How `wait` writes ends of which the event says little, as one from another program may."""
+"""How `wait` shows ends whose event says little, as an event from another program may."""
 
 from __future__ import annotations
 

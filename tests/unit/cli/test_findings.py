@@ -86,7 +86,7 @@ def test_speaks_of_a_credential_only_where_one_was_shown() -> None:
 
 
 class Numbers:
-    """A backend that only knows numbers, and needs a cluster."""
+    """A backend whose job ids are numbers, and that needs a cluster."""
 
     steps = None
     params = frozenset({"cluster_id"})

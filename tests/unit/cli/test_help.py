@@ -39,7 +39,7 @@ def test_every_command_explains_itself(command: list[str]) -> None:
 
 
 def leaves(group: Any, *names: str) -> Iterator[tuple[str, ...]]:
-    """Walk through all commands, those of commands included."""
+    """Yield the words of all commands, subcommands included."""
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
             yield from leaves(command, *names, name)
@@ -61,7 +61,7 @@ def test_every_help_text_has_two_examples_that_can_be_typed(words: tuple[str, ..
         command, typed = get_command(APP), shlex.split(re.split(r" [<>] ", example)[0])
         for word in words:
             command = command.commands[word]  # type: ignore[attr-defined]
-        command.make_context(begin, typed[1 + len(words) :])  # raises for what can't be typed
+        command.make_context(begin, typed[1 + len(words) :])  # raises if it can't be typed
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,4 +1,4 @@
-"""The corpus of hostile texts in every field that a stranger fills: nothing acts, nothing hides, an entry is a row."""
+"""The corpus of hostile texts in every field that strangers can fill: nothing acts or hides, and an entry is a row."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MODES = ["terminal", "pipe", "json"]
 
 
 class Written:
-    """What a command writes to a terminal that knows no colours, to a pipe, or as JSON."""
+    """What a command writes to a terminal without colours, to a pipe, or as JSON."""
 
     def __init__(self, mode: str, width: int = WIDE) -> None:
         self._stream = io.StringIO()
@@ -56,7 +56,7 @@ class Written:
 
 
 def event(name: str, data: dict[str, Any], **attributes: Any) -> Event:
-    """Build an event as it may lie in the stream; not even the types of its attributes are certain there."""
+    """Build an event as it may be in the stream, where not even the types of its attributes are certain."""
     type_ = f"canceller.cancellation.{name}.v1"
     whole = {"id": "1", "source": "/canceller/ess", "type": type_, "time": "2026-11-22T10:00:00.000Z", **attributes}
     return Event.model_construct(**whole, data=data)
@@ -102,7 +102,7 @@ def test_each_event_is_a_harmless_line(about: Callable[[str], Event], mode: str)
 
 
 def seen(text: str, *, at: str) -> Snapshot:
-    """Return a cancellation which has one text at one place."""
+    """Return a cancellation with a given text in one place."""
     sent = {f"cancel:{text}": Sent(T, T, AnswerKind.BUSY, detail=text)} if at == "an answer" else {}
     progress = Progress(sent=sent, looks=1, looked_at=T, state=JobState.UNKNOWN, next="look again")
     spec = Spec(Verb.CANCEL, Force.ATTESTED, 1800.0, T + timedelta(days=1))
@@ -183,7 +183,7 @@ def test_each_open_cancellation_is_a_harmless_row(place: str) -> None:
 def test_each_row_of_a_table_is_harmless_and_begins_once(width: int, column: int) -> None:
     rows = [["id", "ess", "detail"] for _ in TEXTS]
     for row, text in zip(rows, TEXTS, strict=True):
-        row[column] = f"-{text}" if column == 0 else text  # what has no beginning can't be counted
+        row[column] = f"-{text}" if column == 0 else text  # a text without a known beginning can't be counted
     written = Written("terminal", width)
     written.output.rows(("id", "backend", "detail"), rows)
 
@@ -256,7 +256,7 @@ def test_each_note_and_each_error_is_a_harmless_line(capsys: pytest.CaptureFixtu
 
 
 def typeable(text: str) -> str:
-    """Leave out what no argument of a process can hold, and on which older versions of typer fail."""
+    """Leave out characters that no process argument can contain, and on which older versions of typer fail."""
     return text.replace("\x00", "").encode(errors="ignore").decode()
 
 

@@ -1,4 +1,4 @@
-"""Tables on a terminal: what somebody may want to copy is whole, however narrow the window."""
+"""Tables on a terminal: text that somebody may want to copy is never cut, however narrow the window."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which commands only show something."""
+"""Which commands only show information."""
 
 from __future__ import annotations
 

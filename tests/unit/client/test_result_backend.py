@@ -1,4 +1,4 @@
-"""How the result backend is named and what it refuses; `tests/system/test_results.py` has what it answers."""
+"""How the result backend is named and what it refuses; `tests/system/test_results.py` tests what it returns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a cancellation ended, by what was sent and what is seen."""
+"""How a cancellation ended, given what was sent and what is seen."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ def finish(build: Any, seen: Any, *, kind: str = "ess", policy: Any = None, **ch
 
 
 def asked(build: Any, cancel: str = "accepted", force: str = "", delete: str = "") -> dict[str, Any]:
-    """A job that was seen alive, and what was sent for it."""
+    """Fields of a cancellation whose job was seen alive, and for which these calls were sent."""
     calls = {Action.CANCEL: cancel, "force:1": force, Action.DELETE: delete}
     return {"seen_alive": True, "sent": {key: build.sent(last) for key, last in calls.items() if last}}

@@ -1,4 +1,4 @@
-"""Every way that the record of one job can go, by the core's own decisions: for the diagram in ARCHITECTURE.md."""
+"""Every path that the record of one job can take by the core's own decisions: for the diagram in ARCHITECTURE.md."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from worker.domain.model import Action, Answer, AnswerKind, Force, JobState, Obs
 
 T = datetime(2026, 11, 22, 10, tzinfo=UTC)
 WAITS = [timedelta(minutes=2), timedelta(minutes=40)]
-"""How long after the one before a pass comes: soon, or when the force step is due."""
+"""The time from one pass to the next: soon, or when the force step is due."""
 STATES = [JobState.ACTIVE, JobState.CANCELLING, JobState.CANCELLED, JobState.GONE]
-"""A job goes through these states and never back."""
+"""A job goes through these states in this order, and never back."""
 STEPS = [OracleEss.steps, OracleMl.steps, Mrs.steps, Sahara.steps]
 ANSWERS = [AnswerKind.ACCEPTED, AnswerKind.UNANSWERED, AnswerKind.REJECTED, AnswerKind.REFUSED]
 FINISHED = "finished"
@@ -44,7 +44,7 @@ class Point(NamedTuple):
 
 
 def moves() -> set[Move]:
-    """Return every move between two states that the core makes."""
+    """Return every move between two states that the core can make."""
     found: set[Move] = set()
     for steps in STEPS:
         for verb in Verb:
@@ -82,14 +82,14 @@ def _reached(start: Point, policy: Policy) -> set[Move]:
 
 
 def _mark(point: Point) -> object:
-    """Name all of a point that a decision depends on, except when it is."""
+    """Return everything about a point that a decision depends on, except its time."""
     record = point.record
     calls = tuple((key, sent.last, sent.accepted) for key, sent in sorted(record.progress.sent.items()))
     return calls, record.progress.held, record.progress.state, point.job, bool(record.spec.attestations)
 
 
 def _looks(point: Point, policy: Policy) -> Iterator[tuple[Point, Observation | None]]:
-    """Yield what the next pass may see, and when; an operator may have attested before it."""
+    """Yield what the next pass may see, and when; an operator may have attested before that pass."""
     for words in (point.record.spec.attestations, {WHOLE: Attestation("ann", point.now)}):
         record = replace(point.record, spec=replace(point.record.spec, attestations=words))
         for now in (point.now + wait for wait in WAITS):
@@ -102,7 +102,7 @@ def _looks(point: Point, policy: Policy) -> Iterator[tuple[Point, Observation | 
 
 
 def _passes(point: Point, seen: Observation | None, policy: Policy) -> Iterator[tuple[Move, Point | None]]:
-    """Decide, and carry it out: with every answer that a call may get."""
+    """Decide, and carry the decision out, with every answer that a call may get."""
     record, job, now = point
     decision = decide(record, seen, policy, now)
     if isinstance(decision, Finish):

@@ -13,7 +13,7 @@ CANCEL = Send(Action.CANCEL, "1")
 
 
 def after(build: Any, answer: Answer, send: Send = CANCEL, *, kind: str = "ess", **changes: Any) -> Any:
-    """What follows on an answer, as a pass takes it in."""
+    """What is decided after an answer, taken in as by a pass."""
     policy = build.policy(kind)
     cancellation = answered(build.cancellation(**changes), send, answer, policy, build.now)
     if answer.before is not None:
@@ -90,7 +90,7 @@ def test_a_refusal_in_doubt_is_tried_again(build: Any, action: Action, source: s
 
 
 def refused_for(build: Any, source: str, row: tuple[Any, ...], at: float, **changes: Any) -> Any:
-    """What follows on a refused cancel, the latest of a row of such."""
+    """What is decided after a refused cancel, the latest of several in a row."""
     sent = build.cancelled("refused", doubt=build.doubt(*row), count=row[3])
     answer = build.answer("refused", 403, source, detail="no", **changes)
     cancellation = answered(build.cancellation(sent=sent), CANCEL, answer, build.policy(), build.at(at))

@@ -1,4 +1,4 @@
-"""Looks after the end: when they are due, and what shows that a job lives again."""
+"""Looks after the end: when they are due, and what shows that a job is alive again."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ BARE = {"verb": "cancel", "backend": "ess", "job_id": "1"}
 
 
 def unpacked(one: Acceptance) -> dict[str, Any]:
-    """What the script of the acceptance is given."""
+    """The arguments of the script that accepts a command."""
     argument: dict[str, Any] = msgspec.msgpack.decode(accept_argument(one))
     return argument
 

@@ -17,7 +17,7 @@ NOTHING_HAPPENED = ["rejected", "busy", "not_found"]
 
 
 def until(build: Any, decision: Any) -> float:
-    """How many seconds from now a wait lasts."""
+    """The seconds from now until a wait is over."""
     assert isinstance(decision, Wait | Hold)
     return float((decision.until - build.now).total_seconds())
 

@@ -13,7 +13,7 @@ FORCE = Send(Action.FORCE, "1")
 
 
 def decided(build: Any, seen: Any, *, policy: Any = None, now: float = 9, **changes: Any) -> Any:
-    """What follows on a look at a job whose cancel was accepted."""
+    """What is decided after a look at a job whose cancel was accepted."""
     auto = policy or build.policy(force=Force.AUTO)
     known = {"sent": build.cancelled(), "seen_alive": True, "clock": build.steady(now), "looked_at": build.at(now)}
     cancellation = build.cancellation(**{**known, **changes})

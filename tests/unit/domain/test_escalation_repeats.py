@@ -15,7 +15,7 @@ NOTHING_HAPPENED = ["rejected", "busy", "not_found"]
 
 
 def until(build: Any, decision: Any) -> float:
-    """How many seconds from now a wait lasts."""
+    """The seconds from now until a wait is over."""
     assert isinstance(decision, Wait | Hold)
     return float((decision.until - build.now).total_seconds())
 
@@ -45,7 +45,7 @@ def test_an_unanswered_cancel_is_repeated_poll_first_later(build: Any, later: fl
 
 
 def test_a_look_that_began_too_early_does_not_allow_a_repeat(build: Any) -> None:
-    """It may have read the job's state before the unanswered call had its effect, however long it then took."""
+    """It may have read the job's state before the unanswered call had its effect, however late its own reply came."""
     cancellation = build.cancellation(sent=build.cancelled("unanswered"), looked_at=build.at(1.9))
     assert not isinstance(decide(cancellation, build.seen(), build.policy(), build.at(5)), Send)
 

@@ -1,4 +1,4 @@
-"""What follows on a look that shows nothing, or an end that is not proven yet."""
+"""What is decided after a look that shows nothing, or an end that is not proven yet."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from worker.domain.model import Evidence, JobState, Outcome, Poll, Verb
 
 
 def until(build: Any, decision: Any) -> float:
-    """How many seconds from now a wait lasts."""
+    """The seconds from now until a wait is over."""
     assert isinstance(decision, Wait | Hold)
     return float((decision.until - build.now).total_seconds())
 

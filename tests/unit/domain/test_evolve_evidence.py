@@ -1,4 +1,4 @@
-"""What a cancellation keeps of looks and answers for the weighing of evidence."""
+"""What a cancellation keeps of looks and answers as evidence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No call before its time: what intake makes of it, and what a pass decides that comes too early."""
+"""No call before `not_before`: what intake makes of the field, and what a pass that comes too early decides."""
 
 from __future__ import annotations
 

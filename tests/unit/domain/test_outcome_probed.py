@@ -10,7 +10,7 @@ from worker.domain.model import Evidence
 
 
 def probed(build: Any, gone: bool | None, times: int = 2) -> dict[str, Any]:  # noqa: FBT001 - the source's own answer
-    """Progress in which the second source has spoken, in the last look too; it could not tell where that is None."""
+    """Fields of progress after the second source answered in the last look; None means that it could not tell."""
     said = build.gone_by_probe()["probes"]["1"]
     probes = {} if gone is None else {"1": replace(said, gone=gone, times=times)}
     return {"looked_at": build.now, "probes": probes}

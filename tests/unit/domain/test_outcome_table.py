@@ -1,4 +1,4 @@
-"""What the table of vanished records promises, whatever was sent and seen before."""
+"""The table of vanished records is right, whatever was sent and seen before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A `Retry-After` in a look's replies: what waits for it, for how long, and what does not."""
+"""A `Retry-After` in a look's replies: what waits for it, for how long, and what does not wait."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ASKED = 40.0
 
 
 def after_look(build: Any, seen: Observation, at: float = 0, kind: str = "ess", **changes: Any) -> Any:
-    """What is decided after a look that began and ended then."""
+    """What is decided after a look that began and ended at these times."""
     one = build.looked(build.cancellation(**changes), seen, at, kind=kind)
     return decide(one, seen, build.policy(kind), build.at(at))
 
@@ -94,7 +94,7 @@ def test_an_end_that_is_seen_ends_it_at_once(build: Any) -> None:
 def test_the_call_for_which_a_look_was_made_does_not_wait(
     build: Any, kind: str, seen: dict[str, Any], changes: dict[str, Any], action: Action
 ) -> None:
-    """It rests on this look: after a wait another one would be needed, whose replies may ask for time again."""
+    """The call is based on this look: after a wait, another look would be needed, which may ask for time again."""
     decision = after_look(build, build.seen(**seen, retry_after=ASKED), kind=kind, **changes)
     assert decision == Send(action, "1")
 

@@ -19,7 +19,7 @@ async def slept(alarm: Alarm) -> float:
 
 
 async def used() -> Alarm:
-    """An alarm that has gone off, and is set to nothing."""
+    """An alarm that has gone off and is not set again."""
     alarm = Alarm()
     await alarm.sleep()
     return alarm

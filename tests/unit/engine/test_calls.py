@@ -1,4 +1,4 @@
-"""One pass's calls: what they show, how they are counted, and what of them speaks against the backend as a whole."""
+"""The calls of a pass: what they show, how they are counted, and which count against the backend as a whole."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Scripted:
         self.asked: list[tuple[Request, str | None]] = []
 
     async def ready(self) -> None:
-        """There is no credential."""
+        """Do nothing: there is no credential."""
 
     async def send(self, request: Request, *, traceparent: str | None = None) -> Reply:
         self.asked.append((request, traceparent))
@@ -66,13 +66,13 @@ class Scripted:
 def caller(
     adapter: Adapter, calls: Scripted, *, elapsed: float = 0, paid: int = 0, observer: Observer = NOBODY
 ) -> Caller:
-    """A caller whose pass has lasted for so many seconds."""
+    """A caller whose pass began so many seconds ago."""
     clock = Clock(T, started=time.monotonic() - elapsed)
     return Caller(Backend("b", adapter, Policy(adapter.steps), calls, observer=observer), clock, CANCELLATION, paid)
 
 
 async def verdict(adapter: Adapter, *script: Reply | Exception, look: bool) -> str:
-    """What a pass reports of the backend after one exchange."""
+    """What a pass reports about the backend after one exchange."""
     one = caller(adapter, Scripted(*script))
     if look:
         await one.drive(adapter.look(JOB), Action.LOOK)

@@ -1,4 +1,4 @@
-"""Lists that ask for time by `Retry-After`: no job that they could show is looked at before that is over."""
+"""Lists that ask for time by `Retry-After`: no job that they could show is looked at before that time is over."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ASKED = 40
 
 
 def listed(*numbers: int, seconds: int | None = None) -> Reply:
-    """A list of running jobs, which may ask for time."""
+    """A list of running jobs, with a `Retry-After` if `seconds` are given."""
     rows = [{"id": str(number), "info": {"status": "RUNNING"}} for number in numbers]
     return Reply(200, asking(seconds), json.dumps({"jobs": rows}).encode())
 
@@ -41,7 +41,7 @@ class Lists:
         self._script = script
 
     async def ready(self) -> None:
-        """There is no credential."""
+        """Do nothing: there is no credential."""
 
     async def send(self, request: Request, *, traceparent: str | None = None) -> Reply:
         assert (request.path[-1], traceparent) == ("jobs", None)
@@ -61,7 +61,7 @@ async def read(one: ListReader) -> Sightings:
 
 
 def waits(told: Sightings) -> dict[str, float | None]:
-    """For how long each job is not to be looked at, of those of which a list says so."""
+    """How long each job must not be looked at, for the jobs whose list asked for time."""
     busy = {job_id: one for job_id, one in told.items() if isinstance(one, Answer)}
     assert {one.kind for one in busy.values()} <= {AnswerKind.BUSY}
     return {job_id: one.retry_after for job_id, one in busy.items()}

@@ -1,4 +1,4 @@
-"""When the next claim comes, by what the latest one has brought."""
+"""When the next claim is made, depending on what the last one returned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is in flight: it takes slots, is reported when it ends, and is waited for at a stop."""
+"""Passes in flight: they take slots, are reported when they end, and are waited for at a stop."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What beside its id addresses a job, and what beside the base URL leads to a backend's jobs.
+"""What addresses a job in addition to its id, and what identifies a backend in addition to its base URL.
 
-The id alone addresses a job, but for MRS v2, whose rules are in `test_mrs.py`.
+The id alone addresses a job, except for MRS v2, whose rules are in `test_mrs.py`.
 """
 
 from __future__ import annotations

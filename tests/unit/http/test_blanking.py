@@ -1,4 +1,4 @@
-"""What a backend was shown in secret is blank in its replies, wherever and however it repeats it."""
+"""A secret that a backend was sent is blanked in its replies, wherever and however they repeat it."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ async def test_a_reply_repeats_nothing_that_the_token_endpoint_was_shown(credent
 
 
 async def test_a_token_that_holds_the_clients_name_is_taken_whole() -> None:
-    """Many tokens name their client, in base64."""
+    """Many tokens contain their client's name, in base64."""
     token = "eyJhbGciOiJub25lIn0." + base64_of('{"client_id":"a-client-of-ours"}', pad=False) + "."
     wire = HttpxTransport(
         httpx.MockTransport(lambda one: httpx.Response(200, json={"access_token": token, "a": str(one.headers)}))
@@ -117,7 +117,7 @@ async def test_a_token_that_holds_the_clients_name_is_taken_whole() -> None:
 
 @pytest.mark.parametrize(("own", "tokens"), [(LOGIN, ""), ("", LOGIN), (LOGIN, LOGIN)])
 async def test_a_reply_does_not_repeat_a_proxys_password(own: str, tokens: str) -> None:
-    """Neither that of the API's proxy, nor of the token service's."""
+    """Neither that of the API's proxy, nor that of the token service's."""
     replies = httpx.MockTransport(lambda _: httpx.Response(403, text="c2NvdHQ6aHVudGVyMg== is scott:hunter2"))
     http = Http("https://b", wire=HttpxTransport(replies, own), token_wire=HttpxTransport(replies, tokens))
 
@@ -215,7 +215,7 @@ def test_a_secret_is_known_in_every_encoding(encode: Callable[[str], str], secre
 @pytest.mark.parametrize("user", ["", "a", "ab", "abc"], ids=len)
 @pytest.mark.parametrize("behind", ["", ".", "..", "..."], ids=len)
 def test_no_alignment_in_base64_hides_a_secret(user: str, behind: str, alphabet: bytes) -> None:
-    """What may be left of it are bits of its first and last character."""
+    """Only some bits of its first and last character may be left."""
     secret = "?>hunter2?>~"
     reply = Reply(200, body=base64_of(f"{user}:{secret}{behind}", alphabet=alphabet).encode())
     left = blanked(reply, (secret,)).body

@@ -1,4 +1,4 @@
-"""The HTTP seam above the socket: what a request says, what a reply becomes, how failures are told."""
+"""The HTTP client above the socket: how requests are built, what replies become, how failures are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Extra headers: which calls carry them, and which of two headers with one name goes out."""
+"""Extra headers: which calls carry them, and which of two headers with the same name is sent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from worker.http.token_endpoints import Oml
 
 
 class Tape:
-    """Keeps every request and gives tokens."""
+    """Records every request and issues tokens."""
 
     def __init__(self) -> None:
         self.requests: list[httpx.Request] = []

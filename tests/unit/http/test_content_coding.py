@@ -1,4 +1,4 @@
-"""Content codings are undone as far as a body has them, and never beyond the limit."""
+"""Content codings are undone as far as the body really has them, and never beyond the size limit."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_a_body_that_is_neither_text_nor_whole_is_no_answer(header: str, body: b
     ],
 )
 def test_no_part_of_a_body_is_taken_for_the_whole(header: str, body: bytes) -> None:
-    shortest = 2 if header == "" else 1  # the first byte of gzip alone names nothing
+    shortest = 2 if header == "" else 1  # the first byte of gzip alone identifies nothing
     for length in range(shortest, len(body)):
         with pytest.raises(CallUnanswered):
             undone(body[:length], header, LIMIT)
@@ -169,7 +169,7 @@ def test_a_bomb_takes_no_more_memory_than_the_limit_and_a_few_chunks(header: str
     finally:
         tracemalloc.stop()
 
-    assert taken < LIMIT * 9 // 8 + 20 * CHUNK  # a growing buffer takes an eighth in advance
+    assert taken < LIMIT * 9 // 8 + 20 * CHUNK  # a growing buffer allocates an eighth in advance
 
 
 @pytest.mark.parametrize("size", [LIMIT, LIMIT + 1])

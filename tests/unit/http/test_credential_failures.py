@@ -1,4 +1,4 @@
-"""Credentials that can't be had: what is told, to whom, and that no secret shows; the network is a function."""
+"""Credentials that can't be obtained: what is reported, to whom, without any secret; the network is a function."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from worker.http.token_endpoints import ClientCredentials, Keystone, Oml
 
 @dataclass
 class World:
-    """A backend that accepts all, and a token endpoint that answers as told, or never."""
+    """A backend that accepts everything, and a token endpoint that answers as told, or never."""
 
     token: Callable[[httpx.Request], httpx.Response] | None = None
     calls: list[httpx.Request] = field(default_factory=list)

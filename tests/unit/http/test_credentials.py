@@ -1,4 +1,4 @@
-"""Credentials: how each is shown, got, shared and renewed; the network is a function."""
+"""Credentials: how each is sent, obtained, shared and renewed; the network is a function."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def call(http: Http) -> int:
 
 
 def reading(*values: str) -> Callable[[], str]:
-    """Read one value after the other, then the last for ever."""
+    """Read one value after the other, then repeat the last for ever."""
     rest: Iterator[str] = iter(values)
     return lambda: next(rest, values[-1])
 

@@ -15,7 +15,7 @@ from worker.observability.outage import SELDOM
 
 
 class Agent:
-    """An agent that answers one status, or not at all, and keeps what it was asked."""
+    """An agent that answers with one status, or not at all, and records what it was asked."""
 
     def __init__(self, status: int | None, retry_after: str | None = None) -> None:
         self.status = status

@@ -1,4 +1,4 @@
-"""What each kind of token endpoint is asked, and what its answers mean; the network is a function."""
+"""What each kind of token endpoint is sent, and what its answers mean; the network is a function."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HOUR = 3600.0
 
 @dataclass
 class Endpoint:
-    """Numbers the tokens that it gives; its clock is the test's."""
+    """Numbers the tokens that it issues; its clock is the test's."""
 
     now: float = 1000.0
     asked: list[httpx.Request] = field(default_factory=list)

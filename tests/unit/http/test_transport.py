@@ -28,7 +28,7 @@ def taken(limit: int, encoding: str, *chunks: bytes) -> bytes:
 
 
 ONE_LAYER = st.binary(max_size=300).filter(lambda content: not content.startswith(GZIP_MAGIC))
-"""What can't be taken for a further layer: `test_content_coding.py` has those."""
+"""Content that can't be taken for a further layer of coding: `test_content_coding.py` tests several layers."""
 
 
 @given(ONE_LAYER, st.sampled_from(sorted(WAYS)), st.integers(1, 50))

@@ -1,4 +1,4 @@
-"""What aiohttp's parser is given of a reply's head: one length, if there is one."""
+"""What aiohttp's parser gets of a reply's head: one length, if any."""
 
 from __future__ import annotations
 

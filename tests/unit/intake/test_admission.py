@@ -22,7 +22,7 @@ for _ in range(20_000):
 
 @pytest.fixture(scope="module")
 def intake(build: Any) -> Admission:
-    """A backend that takes everything, one that requires who and why, and one that takes digits and a cluster id."""
+    """Backends: one accepts everything, one requires who and why, one accepts digits and a cluster id."""
 
     def adapter(params: frozenset[str] = frozenset(), problem: str = "") -> Any:
         return SimpleNamespace(
@@ -56,7 +56,7 @@ def rejected(intake: Admission, content: Any) -> Rejection:
 
 
 def written(one: Rejection) -> dict[str, Any]:
-    """The data of the event, as any strict JSON reader takes it."""
+    """The data of the event as any strict JSON parser reads it."""
 
     def reject_signed(constant: str) -> None:
         raise AssertionError(constant)

@@ -19,7 +19,7 @@ HIGH = Producer("high", "HS256", (HIGH_KEY,), force=True)
 
 @pytest.fixture(scope="module")
 def intake(build: Any) -> Admission:
-    """Two backends that take everything, where signing is on and not required."""
+    """Two backends that accept everything, with signing on but not required."""
     adapter: Any = SimpleNamespace(params=frozenset(), problem=lambda _: "", address=lambda _: "")
     door = BackendRules(adapter, build.policy())
     return Admission({"ess": door, "mrs": door}, signatures=Signatures({"low": LOW, "high": HIGH}))

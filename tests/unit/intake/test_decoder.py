@@ -46,7 +46,7 @@ SHAPES: dict[str, tuple[bytes, dict[str, Any], str | None, Item | str]] = {
 
 
 def told_twice(body: bytes, headers: dict[str, Any], kind: str | None) -> tuple[Item, Item]:
-    """Read a message as Redis and as RabbitMQ bring it."""
+    """Decode a message as it arrives from Redis and from RabbitMQ."""
     envelope = {
         "body": base64.b64encode(body).decode(),
         "headers": headers,
@@ -248,7 +248,7 @@ def test_headers_that_no_json_can_hold_are_marked_unreadable() -> None:
 
 
 def test_unreadable_properties_end_no_worker() -> None:
-    table = b"\x01a?"  # a field of a type that there is not
+    table = b"\x01a?"  # a field of an unknown type
     properties, _ = bounded(PROPERTY_CLASSES[Basic.CLASS_ID])(pack(">H", 1 << 13) + pack(">I", len(table)) + table, 0)
 
     assert properties["content_type"].startswith("unreadable headers")

@@ -1,4 +1,4 @@
-"""How a command that is left to another worker is written."""
+"""How a command that is handed over to another worker is written."""
 
 from __future__ import annotations
 

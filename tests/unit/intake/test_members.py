@@ -1,4 +1,4 @@
-"""Members of a batch are judged as commands of their own, by the rights of who has signed their part."""
+"""Members of a batch are judged as separate commands, by the rights of the producer who signed their part."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ORDER = {"id": "b", "by": "ann", "reason": "because"}
 
 @pytest.fixture(scope="module")
 def intake(build: Any) -> Admission:
-    """Two backends that take everything, where all is to be signed."""
+    """Two backends that accept everything, with signatures required."""
     adapter: Any = SimpleNamespace(params=frozenset(), problem=lambda _: "", address=lambda _: "")
     door = BackendRules(adapter, build.policy())
     signatures = Signatures({"low": LOW, "ops": OPERATOR}, required=True)

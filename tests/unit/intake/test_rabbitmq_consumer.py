@@ -1,4 +1,4 @@
-"""Which messages of a RabbitMQ are handled, acknowledged or sent again; the connection here only takes notes."""
+"""Which RabbitMQ messages are handled, acknowledged or returned; the connection here only takes notes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a rejection keeps and shows of a message, and whose it is."""
+"""What a rejection keeps and shows of a message, and whose message it was."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def rejected(content: Any) -> Rejection:
 
 
 def written(one: Rejection) -> dict[str, Any]:
-    """Return the data of the event, as a JSON reader takes it."""
+    """Return the data of the event as a JSON parser reads it."""
     return dict(json.loads("{" + fragment(one.data) + "}"))
 
 
@@ -253,7 +253,7 @@ def test_an_id_with_a_control_character_is_not_used() -> None:
 
 
 def test_a_rejection_is_found_by_the_id_that_its_sender_knows() -> None:
-    """Some turn the direction of writing, and are told as what they are."""
+    """An id may contain a character that changes the writing direction; it is shown escaped."""
     one = rejected({**BARE, "command_id": "a\u202eb", "force": "x"})
 
     assert (one.command_id, one.data["command_id"]) == ("a\u202eb", r"a\u202eb")
@@ -266,7 +266,7 @@ def test_the_texts_of_a_rejection_are_short() -> None:
     one = rejected({**long, **names, "labels": labels})
 
     assert len(one.reason) <= 1000
-    assert one.reason.count(";") > 8  # a long name hides no other problem
+    assert one.reason.count(";") > 8  # a long name does not crowd out other problems
     assert len(json.dumps(written(one))) < 13_000
 
 

@@ -1,4 +1,4 @@
-"""The command that opens a cancellation again: the same wishes, and nobody's word that the job is gone."""
+"""The command that opens a cancellation again: the same options, but no attestation that the job is gone."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ class Process:
 
 
 class Bench:
-    """A supervisor whose processes are made of nothing and whose time is moved by hand."""
+    """A supervisor with fake processes and a clock that is moved by hand."""
 
     def __init__(self, count: int = 2) -> None:
         self.now = 0.0

@@ -18,7 +18,7 @@ FULL = b"x" * (1 << 20)
 
 
 class Pipe:
-    """A pipe: `out` as a process's standard error would be, and its reader's end."""
+    """A pipe: `out` stands in for a process's standard error, `reader` is the other end."""
 
     def __init__(self) -> None:
         self.reader, writer = os.pipe()
@@ -31,14 +31,14 @@ class Pipe:
         return self._queues[-1]
 
     def close(self) -> None:
-        """Leave no thread behind that writes to a descriptor which the next pipe may have."""
+        """End all threads: a descriptor that one still wrote to might be reused by the next pipe."""
         self.leave()
         for one in self._queues:
             one.drain(30)
         self.out.close()
 
     def leave(self) -> None:
-        """End the reading."""
+        """Close the reading end."""
         with suppress(OSError):
             os.close(self.reader)
 
@@ -142,7 +142,7 @@ def test_what_was_dropped_is_counted_and_reported_once_somebody_reads(pipe: Pipe
 
     assert (events[-1]["event"], events[-1]["level"]) == ("log.lines_dropped", "warning")
     assert len(events) - 1 + events[-1]["lines"] == 2000
-    assert len(events) - 1 <= 2 * 10 + 1  # those that wait, and those that are being written
+    assert len(events) - 1 <= 2 * 10 + 1  # the lines that wait, and those that are being written
 
 
 @pytest.mark.usefixtures("_restored")

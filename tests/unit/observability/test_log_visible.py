@@ -1,4 +1,4 @@
-"""Logs for people: whatever a text holds, an event is one line, and only a traceback has more."""
+"""Logs for people: whatever a text contains, an event is one line; only a traceback takes more."""
 
 from __future__ import annotations
 

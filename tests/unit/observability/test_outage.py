@@ -1,4 +1,4 @@
-"""An outage of Redis is told at once and then now and then, and so is its end."""
+"""An outage of Redis is logged at once and then from time to time; so is its end."""
 
 from __future__ import annotations
 

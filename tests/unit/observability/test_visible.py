@@ -1,4 +1,4 @@
-"""What may be shown of a text from outside."""
+"""Which characters of an outside text may be shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches as they cross the wire: what is taken, and what is wrong with the rest."""
+"""Batches as they cross the wire: what is accepted, and what is wrong with the rest."""
 
 from __future__ import annotations
 

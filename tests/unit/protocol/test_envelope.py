@@ -1,4 +1,4 @@
-"""What Celery's own options, and kombu's way of writing values, mean for a command."""
+"""What Celery's own options, and kombu's encoding of values, mean for a command."""
 
 from __future__ import annotations
 

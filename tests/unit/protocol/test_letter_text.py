@@ -1,4 +1,4 @@
-"""What is kept and told of a rejected message."""
+"""What is kept and shown of a rejected message."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_signed_token_is_blanked_wherever_it_lies(text: str, left: str) -> Non
     ],
 )
 def test_a_signed_token_in_base64_is_blanked(wrap: Callable[[str], str], before: str) -> None:
-    """Something may stand before the base64 without a gap, so that it begins anywhere."""
+    """Other characters may directly precede the base64, so its beginning is not known."""
     text = before + wrap(f'[[], {{"token": "{TOKEN}"}}, {{}}]')
 
     assert SIGNATURE in unwrapped(text)
@@ -86,7 +86,7 @@ def test_a_signed_token_in_base64_is_blanked(wrap: Callable[[str], str], before:
 
 
 def unwrapped(text: str, layers: int = 2) -> str:
-    """Return a text with all that it may mean as base64, wherever that begins."""
+    """Return a text, followed by its decoded base64, wherever that may begin."""
     runs = re.findall(r"[A-Za-z0-9+/]{24,}", text.replace("\\/", "/").replace("-", "+").replace("_", "/"))
     pieces = [run[shift:] for run in runs for shift in range(4)]
     meant = [base64.b64decode(piece[: len(piece) // 4 * 4]).decode("latin-1") for piece in pieces]

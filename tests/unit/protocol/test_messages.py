@@ -247,7 +247,7 @@ def test_a_digest_fits_its_column() -> None:
 
 
 def told(type_: Any) -> Any:
-    """Return a type without None and without what only pydantic reads."""
+    """Return a type without None and without annotations that only pydantic reads."""
     origin, arguments = get_origin(type_), get_args(type_)
     if origin is Annotated:
         return told(arguments[0])
@@ -262,8 +262,8 @@ def told(type_: Any) -> Any:
 def test_the_typed_fields_are_those_of_a_command() -> None:
     fields = get_type_hints(Command, include_extras=True)
     own = {name: told(fields[name]) for name in Command.model_fields.keys() - BARE.keys()}
-    own["expect"] = ExpectedState  # which is read as an `Expectation`
-    own["not_before"] = frozenset({own["not_before"], str})  # which reads the text of a time
+    own["expect"] = ExpectedState  # pydantic parses it into an `Expectation`
+    own["not_before"] = frozenset({own["not_before"], str})  # pydantic also parses a time from text
     own["reply_to"] = Sequence[str]
 
     assert {name: told(type_) for name, type_ in get_type_hints(CommandFields).items()} == own

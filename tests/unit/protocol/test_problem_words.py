@@ -1,4 +1,4 @@
-"""What a sender is told about a message that is wrong."""
+"""What a sender is told about an invalid message."""
 
 from __future__ import annotations
 

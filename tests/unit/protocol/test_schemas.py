@@ -1,4 +1,4 @@
-"""The published schemas: they are valid, they say of commands what the product does, and they know every event."""
+"""The published schemas: they are valid, they accept the same commands as the product, and they cover every event."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ SOME: dict[str, st.SearchStrategy[Any]] = {
     "job_id": TEXTS | LONG | st.integers() | st.sampled_from([".", "..", "...", 1.0, 2.5]),
     "no_field": st.none() | TEXTS,
 }
-"""Values that matter for a field, beside those that may be anywhere."""
+"""Values that are interesting for a field, in addition to those that any field may get."""
 
 
 @st.composite
@@ -151,7 +151,7 @@ def takes(content: object) -> bool:
 
 
 def in_doubt(content: dict[str, Any]) -> bool:
-    """Whether JSON Schema can not say it: what is left out of a comment, and whole numbers beyond the exact ones."""
+    """Whether JSON Schema cannot express the rule: unprintable comments, and whole numbers too large to be exact."""
     reason, job_id = content.get("reason"), content.get("job_id")
     comments = (
         [reason, *(content.get("labels") or {}).values()] if isinstance(content.get("labels") or {}, dict) else [reason]

@@ -71,7 +71,7 @@ def by_ops(content: Mapping[str, Any]) -> str:
 
 
 def claiming(key: str = OLD, algorithm: str = "EdDSA", headers: Any = None, **claims: Any) -> str:
-    """Sign claims that differ from the right ones; None leaves one out."""
+    """Sign claims that differ from the right ones; None omits a claim."""
     wanted = {name: value for name, value in {**CLAIMS, **claims}.items() if value is not None}
     return jwt.encode(wanted, key, algorithm, headers=headers)
 
@@ -81,7 +81,7 @@ def encoded(part: object) -> str:
 
 
 def by_hand(header: object, claims: object, secret: bytes = b"") -> str:
-    """Write a token that the library refuses to write."""
+    """Write a token that the library refuses to create."""
     signed = f"{encoded(header)}.{encoded(claims)}"
     signature = hmac.new(secret, signed.encode(), hashlib.sha256).digest() if secret else b""
     return f"{signed}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"

@@ -1,4 +1,4 @@
-"""Who listens to a worker, by what is installed and asked for."""
+"""Which observers a worker has, depending on what is installed and asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A backends file, as it is read or refused."""
+"""Reads a backends file, or returns its mistakes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def parse(
 
 
 def one(table: str, environ: Mapping[str, str] = ENVIRON, directory: Path | None = None) -> BackendConfig:
-    """Read one table, without its name."""
+    """Read the content of one backend's table."""
     return parse(f"[backends.x]\n{table}", environ, directory)["x"]
 
 

@@ -1,4 +1,4 @@
-"""What the settings say of the board: its token and its names."""
+"""The settings of the board: its token and its names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An env file: what its lines mean, and which line is wrong."""
+"""An env file: what its lines mean, and which lines are invalid."""
 
 from __future__ import annotations
 

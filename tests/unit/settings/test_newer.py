@@ -1,4 +1,4 @@
-"""What an old worker makes of a backends file that a newer version's operators wrote."""
+"""How an old worker reads a backends file that was written for a newer version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a backend is, in words: what leads to its jobs and nothing else."""
+"""The place of a backend in words: everything that leads to its jobs, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options of a Redis URL: each is read by its type, and whatever is wrong is listed in words."""
+"""The options of a Redis URL: each is read by its type, and all mistakes are listed in words."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The tables of sinks are read, or each of their mistakes is named."""
+"""Tables of sinks are read, or each mistake in them is named."""
 
 from __future__ import annotations
 

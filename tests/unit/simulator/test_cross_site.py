@@ -1,4 +1,4 @@
-"""A web page of somebody else can neither make jobs in the simulator nor read of them."""
+"""A foreign web page can neither create jobs in the simulator nor read about them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an answer leaves the simulator when its client has left first."""
+"""What happens to the simulator's answer if the client has already gone."""
 
 from __future__ import annotations
 

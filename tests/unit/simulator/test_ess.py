@@ -1,4 +1,4 @@
-"""ESS without a socket: a call in, a reply out, the time given by hand."""
+"""ESS without a socket: a call in, a reply out, at a given time."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_an_ess_list_has_pages(new_bench: Any) -> None:
 
 
 def pages_of(bench: Any, *paths: str) -> list[list[int]]:
-    """Return the ids on pages of the list."""
+    """Return the ids on each page of the list."""
     pages = [bench.json(f"GET {ESS}{path}") for path in paths]
     return [[item["requestId"] for item in page["items"]] for page in pages]
 

@@ -1,4 +1,4 @@
-"""What holds in every system: unknown jobs, awkward ids, rights, faults, tokens."""
+"""What is true in every system: unknown jobs, awkward ids, rights, faults, tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a scripted life makes of a job, with the time given by hand."""
+"""What a scripted life makes of a job at a given time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OML, MRS and Sahara without a socket: a call in, a reply out, the time given by hand."""
+"""OML, MRS and Sahara without a socket: a call in, a reply out, at a given time."""
 
 from __future__ import annotations
 

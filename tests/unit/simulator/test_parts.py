@@ -1,4 +1,4 @@
-"""Clock, switches, faults, tokens, routing and files, each by itself."""
+"""Clock, switches, faults, tokens, routing and files, each on its own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from worker.simulator.world import World
 
 
 class Real:
-    """Real time, by hand."""
+    """The real time, set by hand."""
 
     def __init__(self) -> None:
         self.at = 0.0
@@ -62,7 +62,7 @@ def test_the_clock_never_jumps_while_another_thread_changes_its_speed() -> None:
 
     changing = threading.Thread(target=change)
     before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)  # so that the threads meet within a step
+    sys.setswitchinterval(1e-6)  # so that threads interleave within a step
     changing.start()
     try:
         times = [clock.now() for _ in range(200_000)]

@@ -14,10 +14,10 @@ from worker.simulator import Clock, Simulator
 
 T = 1_763_899_200.0
 LONG = 200_000
-"""Entries of a log that takes long to read."""
+"""Entries of a log that takes a long time to read."""
 ESS = "/ess/rest/scheduler/v1/requests"
 HASTY = httpx.Timeout(10.0, read=0.05)
-"""For a reply that never comes: to connect may take longer on a busy machine."""
+"""For a reply that never comes; connecting may take longer on a busy machine."""
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""The book of a sink: what may be passed, what is tried next, what is stored."""
+"""The ledger of a sink: how far its position may move, what is tried next, what is stored."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from worker.store.sink_state import Note
 
 
 def stored(one: Ledger) -> Note:
-    """Note what has changed, and store it."""
+    """Take a note of what has changed, and count it as stored."""
     note = one.note()
     one.stored()
     return note
 
 
 def ledger(*orders: str) -> Ledger:
-    """Return a ledger that has read one event of each of these orders, at 1-0, 2-0, …; a dot needs no delivery."""
+    """Return a ledger that has read one event per order, at 1-0, 2-0, …; a dot is an event that needs no delivery."""
     one = Ledger("0-0")
     for number, order in enumerate(orders, 1):
         one.read(f"{number}-0", None if order == "." else Entry(f"{number}-0", order, body=b"{}"))
@@ -26,7 +26,7 @@ def ledger(*orders: str) -> Ledger:
 
 
 def take(one: Ledger, now: float = 0.0) -> list[Entry]:
-    """Start all that may be tried now."""
+    """Start every delivery that may be tried now."""
     return one.next(now, AHEAD)
 
 
@@ -228,7 +228,7 @@ def test_whatever_happens_nothing_is_lost_and_each_subject_keeps_its_order(order
             kept = (kept | set(note.owed)) - set(note.settled)
             left = {f"{n}-0" for n, order in enumerate(orders, 1) if order != "."} - {entry.id for entry in ended}
             passed = {entry for entry in left if int(entry[:-2]) <= int(note.position[:-2])}
-            assert passed <= kept  # a worker that takes over now finds all that is left
+            assert passed <= kept  # a worker that takes over now finds everything that is left
         elif entries := one.next(now, 1):
             (entry,) = entries
             if act == "fail":

@@ -1,4 +1,4 @@
-"""When a delivery is tried again, and when no more."""
+"""When a delivery is tried again, and when it is given up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ GONE, DOWN = Failure("410", refused=True), Failure("503")
 
 
 def failed(*failures: tuple[Failure, float]) -> Tried:
-    """Return what is known after failures at these seconds."""
+    """Return the state of a delivery after failures at these times, in seconds."""
     tried = UNTRIED
     for failure, at in failures:
         tried = tried.after(failure, at * 1000)

@@ -1,4 +1,4 @@
-"""What a process tells Redis of the time, by its own clock."""
+"""What a process reports to Redis about the time, by its own clock."""
 
 from __future__ import annotations
 

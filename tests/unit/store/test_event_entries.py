@@ -1,4 +1,4 @@
-"""What is read of an entry of the event stream."""
+"""What is read from an entry of the event stream."""
 
 from __future__ import annotations
 

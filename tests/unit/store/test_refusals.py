@@ -1,4 +1,4 @@
-"""What Redis refuses until somebody changes it is told apart from what passes."""
+"""Errors that Redis returns until somebody changes something are distinguished from passing ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from worker.domain.errors import StoreRefused, StoreUnavailable
 from worker.store.redis_client import refusal, translated, unavailable
 
 SCRIPT_6 = "Error running script (call to f_5f0): @user_script:1: @user_script: 1:"
-"""How Redis 6.2 begins the error of a command in a script."""
+"""The prefix that Redis 6.2 puts before the error of a command in a script."""
 REFUSED = [
     pytest.param(NoPermissionError("User u has no permissions to run the 'evalsha' command"), "evalsha", id="noperm"),
     pytest.param(

@@ -1,4 +1,4 @@
-"""What is tried on Redis covers what scripts call, and the rights to copy cover what is tried."""
+"""The commands tried on Redis cover those that scripts call, and the ACL line to copy covers all that are tried."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from worker.store.rights import CeleryNames, acl_line, celery_calls, queue_calls
 FILES = [*files("worker.store.lua").iterdir(), *files("worker.store.lua.include").iterdir()]
 SCRIPTS = "\n".join(one.read_text() for one in FILES if one.name.endswith(".lua"))
 PLACES = {"XREAD": 4, "XINFO": 2}
-"""Where a command's key is, if it is not its first word."""
+"""The position of a command's key, if it is not the first argument."""
 WITHOUT_KEY = {"INFO", "TIME", "SCRIPT"}
 
 
@@ -59,7 +59,7 @@ def test_the_line_has_a_pattern_for_each_key_that_is_tried(environ: dict[str, st
 
 
 def matches(key: str, pattern: str) -> bool:
-    """Whether a pattern of Redis's matches; Python writes a literal character in brackets."""
+    """Whether a Redis pattern matches; Python writes a literal character in brackets, Redis with a backslash."""
     return fnmatchcase(key, re.sub(r"\\(.)", r"[\1]", pattern))
 
 

@@ -1,4 +1,4 @@
-"""Each script stands behind all that it uses: Lua would miss the rest only when a run comes to it."""
+"""Each script comes after everything that it uses: Lua would notice a missing name only when a run reaches it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ USES |= {name: re.compile(rf"(?<![\w.'])(?<!local )(?<!, ){name}\b") for name in
 
 
 WITHIN = re.compile(r"^local function (\w+)\((?:ARGV)?\)\n(-- .*?)^end -- of \1\n", re.MULTILINE | re.DOTALL)
-"""What is included on demand, or called: the name of the function around it, and the text."""
+"""Text that is included on demand, or called: the name of the function around it, and the text."""
 
 
 def outside(text: str) -> str:
@@ -40,7 +40,7 @@ def outside(text: str) -> str:
 
 
 def undefined(text: str, known: frozenset[str] = frozenset()) -> set[str]:
-    """Return the shared names that a text uses before it defines them; it stands behind what defines those `known`."""
+    """Return the shared names that a text uses before it defines them; `known` are defined before the text."""
     text = without_comments(text)
     definitions = reversed(list(DEFINITION.finditer(text)))
     defined = {one: match.start() for match in definitions for one in match[1].strip().split(", ")}

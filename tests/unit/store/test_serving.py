@@ -1,4 +1,4 @@
-"""For how long a backend was not announced: by this worker's own clock, and only while it could look."""
+"""How long a backend has not been announced: by this worker's own clock, only for the time in which it could look."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HOUR = 3_600_000.0
 
 
 class Watch:
-    """A worker that looks, by a clock that the test turns."""
+    """A worker that looks, with a clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 100.0

@@ -1,4 +1,4 @@
-"""Events of one cancellation, for tests of what is told of them."""
+"""Events of one cancellation, for tests of how they are shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of open cancellations: their state, when a force is due, and what all of them sum up to."""
+"""Rows of open cancellations: their state, when a force is due, and the totals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the time between two events of a cancellation was spent on."""
+"""How the time between two events of a cancellation was spent."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def chosen(
     defaults: Mapping[str, Any] = DEFAULTS,
     backends: Collection[str] = ("ess", "oml"),
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return the commands that a file selects, and what is said of lines that are left out."""
+    """Return the commands that a file selects, and what is reported about omitted lines."""
     data = content.encode() if isinstance(content, str) else content
     with spool() as members:
         left_out = select(io.BytesIO(data), name, members, defaults, backends)

@@ -1,4 +1,4 @@
-"""By what beginnings of its id a batch is named."""
+"""By which prefixes of its id a batch can be named."""
 
 from __future__ import annotations
 

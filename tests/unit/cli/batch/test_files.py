@@ -1,4 +1,4 @@
-"""Files that a batch writes: a mistake is told before the work, and what was there stays until all is written."""
+"""Files that a batch writes: mistakes are reported first, and an old file stays until the new one is complete."""
 
 from __future__ import annotations
 

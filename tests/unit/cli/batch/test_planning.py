@@ -1,4 +1,4 @@
-"""What a plan says of each job, its numbers, and what is sent of it."""
+"""What a plan says about each job, its totals, and what is sent for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a batch is, in numbers and words, and how it is judged."""
+"""The progress of a batch, in numbers and words, and how its end is judged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which jobs a file selects, and what is said of the lines that are wrong."""
+"""Which jobs a file selects, and what is reported about invalid lines."""
 
 from __future__ import annotations
 

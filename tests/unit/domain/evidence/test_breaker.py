@@ -1,4 +1,4 @@
-"""What speaks against a backend as a whole: an answer about one job is no outage, however it refuses."""
+"""What counts against a backend as a whole: an answer about one job, even a refusal, is no outage."""
 
 from __future__ import annotations
 

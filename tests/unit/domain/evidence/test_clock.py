@@ -1,4 +1,4 @@
-"""When a backend's clock counts: it moves as our time does, and does not contradict what we saw and did."""
+"""When a backend's clock is trusted: it runs like ours, and does not contradict what we saw and did."""
 
 from __future__ import annotations
 
@@ -110,14 +110,14 @@ def test_a_simulators_clock_moves_at_the_speed_that_is_said(
 
 
 def stuck(build: Any, spent: float | None, now: float, **changes: Any) -> Observation:
-    """A job in CANCELLING for so long on the backend's clock, which shows ours."""
+    """A job that has been in CANCELLING for so long on the backend's clock, which shows our time."""
     since = {} if spent is None else {"since": build.at(now - spent)}
     seen: Observation = build.seen("cancelling", **{"clock": build.at(now), **since, **changes})
     return seen
 
 
 def spent(build: Any, seen: Observation, now: float = 100, *, speed: float = 1, **changes: Any) -> tuple[float, bool]:
-    """For how long it is said to have been there, where the clock was watched for a minute and seen first 10 s ago."""
+    """How long the job counts as being there, given a clock watched for a minute and a first sight 10 s ago."""
     sight = Sighting(build.at(now - 10))
     known = {"clock": build.steady(now, build.at(now)), "looked_at": build.at(now), "cancelling": {"1": sight}}
     return cancelling_for(
@@ -248,7 +248,7 @@ def test_a_job_was_certainly_not_in_cancelling_when_something_else_was_seen_or_d
 
 
 def test_a10_one_date_far_ahead_among_good_ones_forces_nothing(build: Any) -> None:
-    """A gateway answers one look in the backend's place, with a clock of its own."""
+    """A gateway answers one look instead of the backend, with its own clock."""
     one = build.cancellation(sent=build.cancelled())
     for at in (0, 2, 10, 20):
         one = build.looked(one, stuck(build, at, at, since_text="T"), at)

@@ -134,7 +134,7 @@ def test_while_an_answer_is_in_doubt_it_is_asked_again_often_enough_to_know(
 
 
 def test_a_row_that_goes_on_as_often_as_it_is_asked_for_is_believed_in_time(build: Any) -> None:
-    """However long the pauses of the looks have grown."""
+    """This is independent of how long the pauses between looks have grown."""
     policy, at, row = build.policy(), build.now, None
     gone: Observation = build.seen("gone", source="unsure")
     while not lasting(row, policy):

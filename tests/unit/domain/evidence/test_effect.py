@@ -1,4 +1,4 @@
-"""Whether an end may be our doing, and which of our calls may have had an effect."""
+"""Whether an end may be our effect, and which of our calls may have had one."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_what_may_have_stopped_a_job_is_the_first_call_that_may_have_had_an_effe
 
 
 def known(build: Any, **changes: Any) -> dict[str, Any]:
-    """A cancel at 100 s, and a clock that counts and shows our time."""
+    """A cancel at 100 s, and a trusted clock that shows our time."""
     return {"sent": build.cancelled(at=100), "clock": build.steady(0, build.now), **changes}
 
 

@@ -1,4 +1,4 @@
-"""When an end that is seen is proven: in whose words a job is gone, who may still appear, and what a family needs."""
+"""When an end that was seen is proven: in whose words a job is gone, which may still appear, what a family needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from worker.domain.model import JobState, Observation, Outcome, Poll
 
 
 def after(build: Any, *looks: tuple[float, Observation], **changes: Any) -> Cancellation:
-    """The cancellation after looks at these moments."""
+    """The cancellation after looks at these times."""
     cancellation: Cancellation = build.cancellation(**changes)
     for at, seen in looks:
         cancellation = build.looked(cancellation, seen, at)
@@ -22,7 +22,7 @@ def after(build: Any, *looks: tuple[float, Observation], **changes: Any) -> Canc
 
 
 def judged(build: Any, *looks: tuple[float, Observation], policy: Any = None, **changes: Any) -> Unproven | None:
-    """What the end that the last of these looks has shown lacks."""
+    """What is still missing to prove the end that the last of these looks has shown."""
     at, seen = looks[-1]
     return unproven(after(build, *looks, **changes), seen, policy or build.policy(), build.at(at))
 

@@ -139,7 +139,7 @@ def test_a_child_is_not_shown_where_the_backend_has_no_word_for_it(state: str, r
 
 
 def walked(build: Any, *looks: tuple[float, Observation], **changes: Any) -> tuple[Cancellation, Observation]:
-    """A cancellation whose cancel was accepted, after these looks; and the last sight, whole."""
+    """A cancellation whose cancel was accepted, after these looks, and the whole of what the last one shows."""
     cancellation: Cancellation = build.cancellation(sent=build.cancelled(), **changes)
     for at, seen in looks:
         cancellation = build.looked(cancellation, seen, at)

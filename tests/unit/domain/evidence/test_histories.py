@@ -1,4 +1,4 @@
-"""Any history of looks: what a gateway may have said ends nothing before it has lasted, and proves nothing then.
+"""Any history of looks: an answer that may be a gateway's ends nothing before it has lasted, and never proves anything.
 
 The row of doubtful looks is counted here from the history alone, never from the core's record.
 """
@@ -37,7 +37,7 @@ HISTORIES = st.lists(st.tuples(GAPS, LOOKS), min_size=1, max_size=12)
 
 
 def told(build: Any, what: str, source: str) -> Observation | Answer:
-    """What a look is told: a sight of the job, or an answer that shows nothing."""
+    """The result of a look: a sight of the job, or an answer that shows nothing."""
     answers = {"unanswered", "busy", "refused"}
     said: Observation | Answer = (
         build.answer(what, source=source) if what in answers else build.seen(what, source=source)
@@ -46,7 +46,7 @@ def told(build: Any, what: str, source: str) -> Observation | Answer:
 
 
 def look(one: Cancellation, said: Observation | Answer, policy: Policy, at: datetime) -> tuple[Cancellation, Decision]:
-    """One look, as a pass takes it in, and what follows on it."""
+    """One look, taken in as by a pass, and the decision after it."""
     if isinstance(said, Answer):
         one = evolve.look_failed(one, said, at)
         return one, decide(one, said, policy, at)
@@ -96,7 +96,7 @@ def test_a_vague_absence_ends_nothing_before_three_in_a_row_span_believe_after_a
 
 
 def test_there_are_histories_that_a_vague_absence_ends(build: Any) -> None:
-    """Else the property above would hold of a core that never believes one."""
+    """Otherwise the property above would be true for a core that never believes one."""
     one, policy = build.cancellation(), build.policy()
     decisions = []
     for at in (0, 60, 120):

@@ -1,4 +1,4 @@
-"""What proves that a job's remote process is gone: a word that holds, or the second source that says so twice."""
+"""What proves that a job's remote process is gone: an unrefuted word, or the second source saying so twice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from worker.domain.model import Action, Force, Observation, Poll
 
 
 def given(build: Any, words: dict[str, float], **changes: Any) -> Cancellation:
-    """A cancellation with words of ann's, about these jobs and at these moments."""
+    """A cancellation with attestations by ann, about these jobs and at these times."""
     one: Cancellation = build.cancellation(
         attestations={key: build.word(at=at) for key, at in words.items()}, **changes
     )
@@ -96,7 +96,7 @@ def test_without_an_attestation_none_holds(build: Any) -> None:
 
 
 def alive(build: Any, member: Observation, **changes: Any) -> str:
-    """What a look at 9 s shows of a job that was in CANCELLING since T1 where `sight` says so."""
+    """The sign of life that a look at 9 s shows; with `sight`, the job was seen before in CANCELLING since T1."""
     if changes.pop("sight", False):
         changes["cancelling"] = {member.job_id: Sighting(build.now, "T1")}
     return sign_of_life(build.cancellation(**changes), member, build.at(9))

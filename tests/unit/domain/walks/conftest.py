@@ -39,7 +39,7 @@ class Walk:
     resumed: float = 0.0
 
     def run(self) -> None:
-        """Go on until the end; `watch` is told of each step and judges it."""
+        """Go on until the end; `watch` is told about each step and judges it."""
         while not self.watch.over:
             assert self.now < 9999, "the walk does not end"
             self._operate()
@@ -89,7 +89,7 @@ class Walk:
             self.due = chance.uniform(self.now, max(self.now, self.due))
 
     def _hold(self, seconds: float | None) -> None:
-        """Hold it as `hold.lua` does; one that is held is mostly released first."""
+        """Hold the cancellation as `hold.lua` does; if it is held already, release it, and mostly leave it at that."""
         if self.record.spec.hold is not None:
             self._lift(self._time())
             if self.world.chance.random() < 0.6:
@@ -120,7 +120,7 @@ class Walk:
         )
 
     def _end_hold(self) -> None:
-        """End a hold whose time is over, as a claim does; one without a time is released some day."""
+        """End a hold whose time is over, as a claim does; release one without a time limit at random."""
         hold = self.record.spec.hold
         if hold is None:
             return

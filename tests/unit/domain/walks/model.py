@@ -1,4 +1,4 @@
-"""A small model of a backend, with jobs that live their own lives and a clock of its own."""
+"""A small model of a backend, whose jobs live their own lives and which has its own clock."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ENDS = {
 
 @dataclass
 class Member:
-    """A job of the model: what the backend says of it, and whether its process really runs."""
+    """A job of the model: what the backend says about it, and whether its process really runs."""
 
     id: str
     life: str
@@ -80,7 +80,7 @@ class World:
     # Life
 
     def advance(self, to: float, *, known: bool) -> None:
-        """Let the jobs live until then; a record vanishes only once somebody has `known` it."""
+        """Advance the jobs to this time; a record vanishes only if its job is `known`, that is, was seen alive."""
         if to <= self.at:
             return
         for member in reversed(self.family):
@@ -134,7 +134,7 @@ class World:
         return Observation(**{**root, "children": tuple(Observation(**child) for child in children)})
 
     def _gateway(self) -> Observation | Answer:
-        """What a gateway answers in the backend's place."""
+        """What a gateway answers instead of the backend."""
         return self.chance.choice(
             (
                 Observation(JobState.GONE, "404", Source.UNSURE, "1"),
@@ -165,7 +165,7 @@ class World:
     # Changing calls
 
     def call(self, action: Action, job_id: str, at: float) -> Answer:
-        """Take a call; what it did and what is said of it may differ."""
+        """Take a call; its effect and its answer may differ."""
         self.log.append((action, job_id, at))
         if self.maybe("refused", 0.05):
             self.refused = True

@@ -1,6 +1,6 @@
 """Walks of the whole core against a model of a backend.
 
-What the rules allow is judged here from the model's own log and times, never from the core's record.
+Whether a step keeps the rules is judged here by the model's own log and times, never by the core's record.
 """
 
 from __future__ import annotations
@@ -93,11 +93,11 @@ class Watch:
         self.hold = None
 
     def stood(self, since: float) -> float:
-        """How long the time has stood still since then."""
+        """How long time has stood still, in holds, since then."""
         return sum(max(0.0, end - max(start, since)) for start, end in self.holds)
 
     def asked(self, walk: Any, seen: Observation | Answer) -> None:
-        """Remember since when, in a row, a gateway says that the job is gone."""
+        """Remember for how many looks in a row, and since when, a gateway has said that the job is gone."""
         if isinstance(seen, Observation) and seen.source is Source.UNSURE:
             self.new_vague = (*self.vague, walk.now)
         elif isinstance(seen, Observation) or seen.kind is AnswerKind.REFUSED:
@@ -123,7 +123,7 @@ class Watch:
     def intended(self, walk: Any, send: Send) -> None:
         self.intents += 1
         key = (send.action, send.job_id)
-        # A refusal bounds the next try. Once that was made, a later command's longer `force_after` says nothing of it.
+        # A refusal limits only the next try; after that, a later command's longer `force_after` has no bearing on it.
         tries = replace(self.tries.get(key, Tries()), refused_at=None)
         self.tries[key] = replace(tries, unanswered_at=walk.now, allowed=send.allowed)
         if send.action is not Action.FORCE:
@@ -214,7 +214,7 @@ class Watch:
             given_at = max(((word.at - T).total_seconds() for word in one.spec.attestations.values()), default=-99.0)
             assert given_at >= self.life_at - SLOWEST or gone, "forced without a proof that holds"
         truth = next(each for each in walk.world.family if each.id == send.job_id)
-        on_theirs = self.script.times == "full" and self.script.rate <= 1  # a slow clock never claims too much
+        on_theirs = self.script.times == "full" and self.script.rate <= 1  # a slow clock never shows too long a time
         spent = walk.world.spent(truth, walk.now) if on_theirs else 0.0
         seen_at = self.new_sights[send.job_id][0]
         on_ours = walk.now - seen_at - self.stood(seen_at)
@@ -249,7 +249,7 @@ class Watch:
         self._proves_what_it_says(walk.world, finish)
 
     def _only_looked(self, walk: Any, one: Cancellation, finish: Finish) -> None:
-        """A dry run, and what is not as expected, end without any call that changes something."""
+        """A dry run, and a job that is not as expected, end without any changing call."""
         unseen = {Outcome.TIMED_OUT, Outcome.REFUSED, Outcome.ABORTED}
         assert (finish.outcome is Outcome.PLANNED) == (self.script.dry_run and finish.outcome not in unseen)
         assert finish.outcome is not Outcome.CHANGED or one.spec.expect
