@@ -71,7 +71,7 @@ def test_a_job_that_is_not_as_expected_is_left(deployment: Cell) -> None:
     stopped = run(deployment.env, "cancel", "ess", "2", "--expect", "raw_state=RUNNING", "--wait")
 
     assert (changed.returncode, changed.stdout.split(";")[0]) == (Exit.NOT_AS_ASKED, "ess 1  changed")
-    assert "expected 'BLOCKED', and the job is in 'RUNNING'" in changed.stdout
+    assert "expected 'BLOCKED', but the job is in 'RUNNING'" in changed.stdout
     assert (stopped.returncode, stopped.stdout.split(";")[0]) == (Exit.DONE, "ess 2  cancelled")
     assert changing(deployment, "1") == []
 
