@@ -114,7 +114,7 @@ async def test_a_repeated_part_with_another_content_is_rejected_and_the_first_st
 async def test_a_further_part_with_another_number_of_parts_is_rejected(stage: Stage) -> None:
     await stage.send(cancels(3), parts=2)
 
-    with pytest.raises(InvalidCommand, match="another number of parts"):
+    with pytest.raises(InvalidCommand, match="a different number of parts"):
         await stage.send(cancels(3), part=2, parts=3)
 
 

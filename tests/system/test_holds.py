@@ -169,7 +169,7 @@ def test_where_another_must_attest_a_requester_may_not(tmp_path: Path) -> None:
         one.wait_finished(1)
 
         assert (nameless.returncode, "requested_by: this backend requires it" in nameless.stdout) == (Exit.USAGE, True)
-        assert (own.returncode, "ann has asked for this cancellation" in own.stdout) == (Exit.NOT_ALLOWED, True)
+        assert (own.returncode, "ann requested this cancellation" in own.stdout) == (Exit.NOT_ALLOWED, True)
         assert others.returncode == Exit.DONE
         (accepted,) = one.of("accepted")
         assert accepted["data"]["effective"]["attest"] == "another"

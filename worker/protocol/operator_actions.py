@@ -82,7 +82,7 @@ ACTIONS: Final[Mapping[str, OperatorAction]] = {
             "release",
             """Release cancellations that are held: they go on at once.
 
-            Exit 0 when they go on, 3 when a cancellation had ended, 4 when an order is rejected, for example since
+            Exit 0 when they go on, 3 when a cancellation had ended, 4 when an order is rejected, for example because
             nothing is held, 6 when no worker has taken one in yet.
 
             canceller release ess 300100 --by ann --reason "audited"
@@ -97,7 +97,7 @@ ACTIONS: Final[Mapping[str, OperatorAction]] = {
 WRONG: Final[Mapping[str, str]] = {
     "ended": "it has ended already: {outcome}",
     "not_held": "it is not held",
-    "requester": 'attest = "another": {by} has asked for this cancellation, so somebody else must attest',
+    "requester": 'attest = "another": {by} requested this cancellation, so somebody else must attest',
     "unsigned": 'attest = "another": if commands are signed, an attestation counts only with a signature',
 }
 """What scripts have against an action, in words."""

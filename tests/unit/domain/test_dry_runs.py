@@ -243,7 +243,7 @@ def test_a_command_without_dry_run_or_expectation_has_the_digest_of_older_versio
         pytest.param({"expect": {}}, "expect.raw_state: ", id="nothing"),
         pytest.param({"expect": {"raw_state": ""}}, "expect.raw_state: ", id="an-empty-state"),
         pytest.param({"expect": {"raw_state": "x" * 301}}, "expect.raw_state: ", id="a-long-state"),
-        pytest.param({"expect": {"raw_state": "R", "x": 1}}, "expect.x: is no field", id="something-else"),
+        pytest.param({"expect": {"raw_state": "R", "x": 1}}, "expect.x: is not a known field", id="something-else"),
     ],
 )
 def test_an_invalid_dry_run_or_expectation_is_rejected(fields: dict[str, Any], problem: str) -> None:
