@@ -52,7 +52,7 @@ class Probe:
         """
         target = self._target.replace("{job_id}", quote(job_id, safe=""))
         if not job_id or not DOTS.isdisjoint(target.partition("?")[0].split("/")):
-            raise InvalidCommand("the job's id leads out of the path of the probe's URL")
+            raise InvalidCommand("the job's id would lead outside the path of the probe's URL")
         return await self.http.get(target)
 
     async def ask(self, job_id: str) -> bool | None:
