@@ -72,7 +72,7 @@ async def test_the_only_open_one_of_an_id_is_found_without_its_address(store: St
 async def test_several_of_an_id_are_named(store: Store) -> None:
     ids = sorted([await opened(store, **HERE), await opened(store, command_id="c-2", **THERE)])
 
-    with pytest.raises(SeveralOpen, match=rf"name one by its id: {', '.join(ids)}"):
+    with pytest.raises(SeveralOpen, match=rf"name one by its cancellation id: {', '.join(ids)}"):
         await store.open_id("ess", "1")
 
 

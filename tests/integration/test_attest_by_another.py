@@ -48,7 +48,7 @@ async def test_another_may_attest(store: Store) -> None:
 async def test_a_requester_may_not(store: Store, requester: str) -> None:
     found = (await store.accept(strictly(requested_by="ann"))).cancellation_id
     await store.accept(strictly("c-2", requested_by="bob"))
-    with pytest.raises(ActionRejected, match=f"{requester} has asked for this cancellation"):
+    with pytest.raises(ActionRejected, match=f"{requester} requested this cancellation"):
         await attest(store, found, requester)
 
     assert (await spec(store, found)).attestations == {}
@@ -64,7 +64,7 @@ async def test_names_are_compared_as_they_are_written(store: Store) -> None:
 
 async def test_the_verified_producer_is_the_name_of_what_is_signed(store: Store) -> None:
     found = (await store.accept(strictly_signed("billing", requested_by="ann"))).cancellation_id
-    with pytest.raises(ActionRejected, match="billing has asked"):
+    with pytest.raises(ActionRejected, match="billing requested this"):
         await attest(store, found, "bob", "billing")
     await attest(store, found, "ann", "ops")
 
@@ -200,7 +200,7 @@ async def test_a_producers_word_does_not_count_whichever_worker_takes_it_in(stor
     await store.accept(command(command_id="c-2", requested_by="bob", remote_stopped=True))
 
     assert (await spec(store, found)).attestations == {}
-    with pytest.raises(ActionRejected, match="bob has asked"):
+    with pytest.raises(ActionRejected, match="bob requested this"):
         await attest(store, found, "bob")
 
 
@@ -209,5 +209,5 @@ async def test_a_rule_that_came_later_counts_the_first_requester_too(store: Stor
     found = (await store.accept(command(requested_by=requested_by))).cancellation_id
     await store.accept(strictly("c-2", requested_by="bob"))
     for name in filter(None, (requested_by, "bob")):
-        with pytest.raises(ActionRejected, match=f"{name} has asked"):
+        with pytest.raises(ActionRejected, match=f"{name} requested this"):
             await attest(store, found, name)

@@ -67,7 +67,7 @@ async def test_a_members_expectation_counts_unless_the_batch_says_otherwise(
 
 async def test_all_parts_of_a_batch_are_for_what_its_first_options_say(stage: Stage) -> None:
     await stage.send(EXPECTING, parts=2)
-    with pytest.raises(InvalidCommand, match="sent before with other content, and the first one stays"):
+    with pytest.raises(InvalidCommand, match="sent before with different content, and the first one is kept"):
         await stage.send(EXPECTING, parts=2, on_changed="apply")
     await stage.send(EXPECTING[:1], part=2, parts=2)
     await stage.feed()

@@ -98,7 +98,7 @@ async def test_a_part_counts_once(stage: Stage) -> None:
 
 @pytest.mark.parametrize(
     ("commands", "parts", "wrong"),
-    [(cancels(4), 2, "other content"), (cancels(3), 3, "other content")],
+    [(cancels(4), 2, "different content"), (cancels(3), 3, "different content")],
     ids=["other commands", "another number of parts"],
 )
 async def test_a_repeated_part_with_another_content_is_rejected_and_the_first_stays(
@@ -114,7 +114,7 @@ async def test_a_repeated_part_with_another_content_is_rejected_and_the_first_st
 async def test_a_further_part_with_another_number_of_parts_is_rejected(stage: Stage) -> None:
     await stage.send(cancels(3), parts=2)
 
-    with pytest.raises(InvalidCommand, match="another number of parts"):
+    with pytest.raises(InvalidCommand, match="a different number of parts"):
         await stage.send(cancels(3), part=2, parts=3)
 
 
@@ -140,7 +140,7 @@ async def test_a_batch_whose_parts_do_not_come_expires_after_a_day_with_an_event
 
     assert (await stage.status()).state is BatchState.INCOMPLETE
     assert [event.name for event in await stage.events("b")] == ["progress", "finished"]
-    assert (await stage.events("b"))[-1].data["reason"] == "1 of 2 parts came within a day"
+    assert (await stage.events("b"))[-1].data["reason"] == "1 of 2 parts arrived within a day"
     with pytest.raises(InvalidCommand, match="has ended"):
         await stage.send(cancels(3), part=2, parts=2)
 

@@ -99,7 +99,7 @@ async def test_an_entry_that_is_no_event_is_reported_once(
     for _ in range(3):
         await store.events("0-0")
 
-    assert [f"entry {entry} of the event stream is no event"] == [
+    assert [f"entry {entry} of the event stream is not an event"] == [
         record.getMessage().partition(" and is skipped")[0] for record in caplog.records
     ]
 

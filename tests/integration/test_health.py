@@ -81,7 +81,7 @@ def test_readyz_fails_while_redis_is_full_and_recovers(one: Served) -> None:
     limit(one, 0.95)
     try:
         assert one.until(lambda: one.get("/readyz")[0] == 503)
-        assert one.get("/readyz")[1] == "nothing new is taken in: 90% of Redis's maxmemory is in use\n"
+        assert one.get("/readyz")[1] == "nothing new is taken in: over 90% of Redis's maxmemory is in use\n"
     finally:
         limit(one, 0)
 

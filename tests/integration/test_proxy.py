@@ -138,7 +138,7 @@ async def test_an_https_proxy_is_trusted_by_the_system_and_never_shown_the_backe
     ("shown", "told"),
     [
         pytest.param(
-            "", "the proxy asks for a user and password (HTTP 407): give its URL with them by proxy_env", id="none"
+            "", "the proxy requires a user and password (HTTP 407): put both in the URL that proxy_env names", id="none"
         ),
         pytest.param("Basic aHVudGVyMg==", "the proxy refuses the user or password of its URL (HTTP 407)", id="wrong"),
     ],
@@ -173,7 +173,7 @@ async def test_a_tunnel_that_is_not_opened_is_no_answer(system: Authority, statu
         with pytest.raises(CallUnanswered) as caught:
             await http.send(Request("POST", ("job", "cancel")))
 
-    told = f"the proxy opens no tunnel (HTTP {status[:3]}): POST at localhost:{tap.port}"
+    told = f"the proxy did not open a tunnel (HTTP {status[:3]}): POST at localhost:{tap.port}"
     assert str(caught.value) == f"{told}, through the proxy at {proxy.place}"
     assert len(proxy.heads) == 1
 

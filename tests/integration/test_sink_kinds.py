@@ -229,7 +229,7 @@ async def test_a_certificate_is_checked_against_the_sinks_authorities(ours: Auth
         await asyncio.gather(trusted.aclose(), strange.aclose())
 
     assert delivered == [None, Failure("its certificate is not trusted (ClientConnectorCertificateError)")]
-    assert reached == "it takes connections, and its certificate is trusted"
+    assert reached == "it accepts connections, and its certificate is trusted"
     assert len(receiver.tries) == 1
 
 
@@ -248,7 +248,7 @@ def consumer(url: str) -> tuple[Celery, list[Any]]:
 async def test_a_task_gets_the_event_and_its_id(redis_url: str, sync_redis: SyncRedis) -> None:
     sink = CeleryTask(redis_url, "job-events", "jobs.on_cancellation")
     assert await deliver(sink, "c-1", EVENT) is None
-    assert await sink.reach() == "its broker takes connections"
+    assert await sink.reach() == "its broker accepts connections"
     await sink.aclose()
 
     app, called = consumer(redis_url)
@@ -328,4 +328,4 @@ async def test_a_closed_output_is_a_failure() -> None:
     await sink.aclose()
     os.close(writer)
 
-    assert failure == Failure("standard output takes nothing: Broken pipe")
+    assert failure == Failure("can't write to standard output: Broken pipe")

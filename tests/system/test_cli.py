@@ -191,7 +191,7 @@ def test_check_names_every_missing_variable(bare_env: dict[str, str]) -> None:
     ("words", "code", "text"),
     [
         (["list"], Exit.USAGE, "canceller up"),
-        (["cancel", "ess", ".."], Exit.USAGE, "no job ids"),
+        (["cancel", "ess", ".."], Exit.USAGE, "not job ids"),
         (["cancel", "ess", "1", "--force-after", "3 weeks"], Exit.USAGE, "is not a duration"),
         (["cancel", "ess", "1", "--label", "x"], Exit.USAGE, "not key=value"),
         (["events", "--after", "now"], Exit.USAGE, "is not a position"),

@@ -71,7 +71,7 @@ def test_a_job_that_is_not_as_expected_is_left(deployment: Cell) -> None:
     stopped = run(deployment.env, "cancel", "ess", "2", "--expect", "raw_state=RUNNING", "--wait")
 
     assert (changed.returncode, changed.stdout.split(";")[0]) == (Exit.NOT_AS_ASKED, "ess 1  changed")
-    assert "expected 'BLOCKED', and the job is in 'RUNNING'" in changed.stdout
+    assert "expected 'BLOCKED', but the job is in 'RUNNING'" in changed.stdout
     assert (stopped.returncode, stopped.stdout.split(";")[0]) == (Exit.DONE, "ess 2  cancelled")
     assert changing(deployment, "1") == []
 
@@ -169,7 +169,7 @@ def test_where_another_must_attest_a_requester_may_not(tmp_path: Path) -> None:
         one.wait_finished(1)
 
         assert (nameless.returncode, "requested_by: this backend requires it" in nameless.stdout) == (Exit.USAGE, True)
-        assert (own.returncode, "ann has asked for this cancellation" in own.stdout) == (Exit.NOT_ALLOWED, True)
+        assert (own.returncode, "ann requested this cancellation" in own.stdout) == (Exit.NOT_ALLOWED, True)
         assert others.returncode == Exit.DONE
         (accepted,) = one.of("accepted")
         assert accepted["data"]["effective"]["attest"] == "another"

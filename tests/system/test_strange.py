@@ -81,7 +81,7 @@ def test_a_command_goes_on_beside_what_strangers_wrote(
 
 @pytest.mark.parametrize("words", [("events",), ("list", "--finished")], ids=" ".join)
 def test_skipped_entries_are_told_on_standard_error(words: tuple[str, ...], strewn: Cell) -> None:
-    assert 4 == run(strewn.env, *words).stderr.count("of the event stream is no event and is skipped")
+    assert 4 == run(strewn.env, *words).stderr.count("of the event stream is not an event and is skipped")
 
 
 def test_a_record_that_can_not_be_read_is_told_beside_the_list(strewn: Cell) -> None:

@@ -52,7 +52,7 @@ def test_each_is_a_method_of_both_clients(client: type, action: OperatorAction) 
     [
         pytest.param(b"ended deleted", "it has ended already: deleted", id="ended"),
         pytest.param(b"not_held", "it is not held", id="not-held"),
-        pytest.param(b"requester", "ann has asked for this cancellation", id="a-requester"),
+        pytest.param(b"requester", "ann requested this cancellation", id="a-requester"),
         pytest.param(b"unsigned", "only with a signature", id="unsigned"),
     ],
 )

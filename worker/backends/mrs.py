@@ -74,8 +74,8 @@ ERRORS: Mapping[str, tuple[AnswerKind, str]] = {
     "12000003": (AnswerKind.NOT_FOUND, "the job's cluster does not exist"),
     "12000054": (AnswerKind.REFUSED, ""),
     "12000064": (AnswerKind.REFUSED, "a security cluster has no job API"),
-    "12000085": (AnswerKind.REFUSED, 'this cluster wants the other interface: set dialect = "v2"'),
-    "0167": (AnswerKind.REFUSED, 'this cluster wants the other interface: set dialect = "v1.1"'),
+    "12000085": (AnswerKind.REFUSED, 'this cluster needs the other API version: set dialect = "v2"'),
+    "0167": (AnswerKind.REFUSED, 'this cluster needs the other API version: set dialect = "v1.1"'),
     "0160": (AnswerKind.REJECTED, ""),  # failed to kill, perhaps because it has ended
     "0175": (AnswerKind.REJECTED, ""),
     "0200": (AnswerKind.REJECTED, ""),
@@ -90,7 +90,7 @@ ERRORS: Mapping[str, tuple[AnswerKind, str]] = {
     "0178": (AnswerKind.REFUSED, ""),
     "0180": (AnswerKind.BUSY, ""),  # still being submitted
     "0183": (AnswerKind.REJECTED, ""),  # running, so it can't be deleted
-    "0192": (AnswerKind.REFUSED, "the user does not exist on MRS Manager"),
+    "0192": (AnswerKind.REFUSED, "the user does not exist in MRS Manager"),
     "0177": (AnswerKind.UNANSWERED, ""),
     "0202": (AnswerKind.UNANSWERED, ""),
     "APIGW.0301": (AnswerKind.REFUSED, ""),
@@ -168,7 +168,7 @@ class Mrs(Adapter):
         if reply.ok:
             data = job_in(reply, ("job_execution", "job_detail"), _word)
             if data is None or not _word(data):
-                return unusable(reply, "the reply does not say how the job is")
+                return unusable(reply, "the reply does not say what state the job is in")
             # v1.1's `job_id` identifies something else (SEED S4).
             if about_another(job, (newer and data.get("job_id")) or data.get("id")):
                 return unusable(reply, "the reply is about another job")

@@ -55,7 +55,7 @@ NOT_LIVING = "".join(
 
 FOREIGN = "the list of children can't be used: it shows requests that are not of this family"
 BROKEN = "the list of children can't be used: it shows a request whose parent it leaves out"
-DISORDERED = "the list of children can't be used: it is not in the order that was asked for"
+DISORDERED = "the list of children can't be used: it is not in the requested order"
 SHRUNK = "the list of children has become shorter: it is read again from its start"
 
 T = TypeVar("T")
@@ -217,7 +217,7 @@ class _Family:
                 continue
             if not new:
                 if not first and total > len(seen):
-                    why = f"the list of children is not whole: it counts {total} and shows {len(seen)}"
+                    why = f"the list of children is incomplete: it counts {total} and shows {len(seen)}"
                     return Pages(tuple(read), why=_unread(why))
                 return Pages(tuple(read), whole=True)
             before = set(shown)
@@ -302,7 +302,7 @@ class _Family:
             self._pages = following
         if pages.whole or pages.why is not None:
             return pages.why
-        return _unread(f"the list of children is long: {self._pages} pages are read, the next look reads on")
+        return _unread(f"the list of children is long: {self._pages} pages have been read, the next look goes on")
 
 
 def _unread(why: str) -> Answer:

@@ -27,8 +27,8 @@ OLDEST = 100 * 365 * 86400.0
 """Seconds; no request is older, and a date that far back may not exist."""
 SHOWN = "requestId,state,submitter,submissionTime"
 UNHEEDED = "the list can't be used: it shows request {}, whose {} is not what was asked for"
-DISORDERED = "the list can't be used: it is not in the order of the request ids"
-UNDATED = "the list can't be used: the reply has no Date, by which to know how old a request is"
+DISORDERED = "the list can't be used: it is not sorted by request id"
+UNDATED = "the list can't be used: without a Date in the reply, the age of requests is unknown"
 
 
 def objections(where: Where) -> list[str]:
@@ -36,16 +36,16 @@ def objections(where: Where) -> list[str]:
     found = []
     state, age, submitter = (where.get(key) for key in CRITERIA)
     if state is not None and word(state) not in STATES:
-        found.append(f"state: {state[:64]!r} is no state of ESS ({choices(STATES)}){suggestion(word(state), STATES)}")
+        found.append(f"state: {state[:64]!r} is no ESS state ({choices(STATES)}){suggestion(word(state), STATES)}")
     if age is not None:
         try:
             too_long = seconds(age) > OLDEST
         except ValueError as error:
             found.append(f"older-than: {age[:64]!r} {error}")
         else:
-            found += [f"older-than: {age[:64]!r} is longer than a request can be old"] if too_long else []
+            found += [f"older-than: {age[:64]!r} is more than the age of any request"] if too_long else []
     if submitter is not None and (not submitter or '"' in submitter or "\\" in submitter):
-        found.append("submitter: is a name, without quotes and backslashes")
+        found.append("submitter: must be a name without quotes and backslashes")
     return found
 
 

@@ -106,7 +106,7 @@ def look_at(job: Job) -> Generator[Request, Reply, tuple[Observation | Answer, I
     if not reply.ok:
         return unseen(reply, job, judge(reply, Action.LOOK, job), str(reply.status)), data
     if not state_word(data) or (data.get("requestId") is None and tells_error(data)):
-        return unusable(reply, "the reply shows no request's state"), data
+        return unusable(reply, "the reply does not show the state of a request"), data
     if names_another(data, job.id):
         return unusable(reply, "the reply is about another request"), data
     return observation(data, job.id, reply.date), data

@@ -54,7 +54,7 @@ OF_A_JOB = ("job_id", "jobId", "createdDate", "elapsedTime")
 """Fields of a job: beside any of them, a bare "running" is not about the health of a service."""
 FINISHED = "FINISH"
 RESULT = re.compile(r"/jobs/([^/]+)/result/?\Z")
-FINISHED_DETAIL = "finished; Oracle ML does not say here whether with success, its result does"
+FINISHED_DETAIL = "finished; Oracle ML shows only in the job's result whether it succeeded"
 FACTS = ("request_id",)
 HEADERS: Mapping[str, str] = {"Accept": "application/json"}
 
@@ -148,7 +148,7 @@ def _pending(reply: Reply, data: Mapping[str, Any], job: Job) -> Observation | A
     """Read a 2xx: a 202 with a state means pending or running; any other is undocumented and judged by its text."""
     raw = text(data.get("status"))
     if not raw or tells_error(data):
-        return unusable(reply, "the reply does not say how the job is")
+        return unusable(reply, "the reply does not say what state the job is in")
     if about_another(job, data.get("job_id"), data.get("jobId")):
         return unusable(reply, "the reply is about another job")
     state = LIST_STATES.get(raw.upper(), JobState.UNKNOWN)

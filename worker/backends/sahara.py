@@ -203,7 +203,7 @@ def _seen(reply: Reply, job: Job) -> Observation | Answer:
     untold = data is not None and text(data.get("id"), LONGEST_ID) == job.id and not data.get("info", True)
     seen = _observation(data or {}, job, reply.date)
     if data is None or not (untold or seen.raw):
-        return unusable(reply, "the reply does not say how the job is")
+        return unusable(reply, "the reply does not say what state the job is in")
     if about_another(job, data.get("id")):
         return unusable(reply, "the reply is about another job")
     return seen

@@ -54,10 +54,10 @@ def refusal(queue: str, error: AMQPError) -> str:
     text = str(getattr(error, "reply_text", "") or error)
     if "inequivalent arg 'x-queue-type'" in text:
         return (
-            f"{queue} is a classic queue at the broker, and must be a quorum queue: whoever sent first declared it so. "
+            f"{queue} is a classic queue at the broker, and must be a quorum queue: the first sender made it classic. "
             'Set task_create_missing_queue_type = "quorum" in every producer, move its messages elsewhere if it has '
-            f"any, and delete it: rabbitmqctl delete_queue {queue} --if-empty. The next worker makes it anew"
+            f"any, and delete it: rabbitmqctl delete_queue {queue} --if-empty. The next worker creates it again"
         )
     if "inequivalent arg" in text:
-        return f"{queue} exists at the broker in another shape: {text}; delete it once it is empty"
+        return f"{queue} exists at the broker with other arguments: {text}; delete it once it is empty"
     return f"the broker refuses {queue}: {text}"

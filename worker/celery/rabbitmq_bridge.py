@@ -94,7 +94,7 @@ class CommandConsumer(LoneConsumer):
                 return connection
             if time.monotonic() - logged_at >= REMIND:
                 logged_at = time.monotonic()
-                log.error("queue.refused", problem=problem, hint="no commands come in until then; open work goes on")
+                log.error("queue.refused", problem=problem, hint="no commands until this is fixed; open work goes on")
             again = time.monotonic() + RECHECK
             while time.monotonic() < again:
                 maybe_shutdown()

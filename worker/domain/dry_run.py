@@ -32,7 +32,7 @@ def planned(cancellation: Cancellation, seen: Observation, decision: Decision) -
 
 def _because(cancellation: Cancellation, seen: Observation, send: Send) -> str:
     deleting = cancellation.spec.verb is Verb.DELETE
-    found = "the job has ended and its record is there" if seen.final else "the job is not seen to have ended"
+    found = "the job has ended and its record still exists" if seen.final else "nothing shows that the job has ended"
     steps = "; a cancel goes first" if deleting and send.action is Action.CANCEL else ""
-    unlisted = f"; its children could not all be seen: {seen.unlisted.detail}" if seen.unlisted is not None else ""
+    unlisted = f"; not all of its children could be seen: {seen.unlisted.detail}" if seen.unlisted is not None else ""
     return found + steps + unlisted

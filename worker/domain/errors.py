@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-CONFLICT = "command_id: it is another command's, with another content"
+CONFLICT = "command_id: already used by another command, with different content"
 
 
 class CancellerError(Exception):
@@ -26,7 +26,7 @@ class StoreUnavailable(Temporary):
 class StoreRefused(StoreUnavailable):
     """Redis refuses a right, a command or a mode that Canceller needs, until somebody changes its configuration."""
 
-    hint = "`canceller check` says which rights are missing, and the line that gives them; it is tried again and again"
+    hint = "`canceller check` says which rights are missing and what grants them; workers keep retrying"
 
 
 class EmbeddedError(CancellerError):

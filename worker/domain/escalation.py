@@ -123,7 +123,7 @@ def _not_before(
     if asked_for == now or isinstance(decision, Finish):
         return decision
     if isinstance(decision, Send):
-        why = f"look again before the {decision.action}, as a list asked for time"
+        why = f"look again before the {decision.action}, as the reply to a list asked us to wait"
         return Wait(capped(cancellation, policy, now, asked_for), why)
     return replace(decision, until=capped(cancellation, policy, now, max(decision.until, asked_for)))
 
@@ -148,12 +148,12 @@ def after_answer(
     if refuses(answer, sent.doubt, policy):
         if not sent.unanswered or send.action is Action.FORCE:
             return Finish(Outcome.REFUSED, Evidence.NONE, answer.detail)
-        why = f"look whether an earlier {send.action} has had an effect, as this one was refused"
+        why = f"see whether an earlier {send.action} has had an effect, as this one was refused"
         return Wait(capped(cancellation, policy, now, asked_for), why)
     if answer.before is not None and answer.before.final and cancellation.spec.verb is Verb.CANCEL:
         return ended(_unsent(cancellation, send), answer.before, policy)
     if answer.kind in {AnswerKind.REJECTED, AnswerKind.NOT_FOUND}:
-        return Wait(capped(cancellation, policy, now, asked_for), f"look why the {send.action} was not taken")
+        return Wait(capped(cancellation, policy, now, asked_for), f"see why the {send.action} was not accepted")
     if answer.kind in {AnswerKind.BUSY, AnswerKind.REFUSED}:
         again = now + polling.pause(cancellation, policy, sent)
         if sent.doubt is not None:
@@ -162,7 +162,7 @@ def after_answer(
     if send.job_id != cancellation.job_id:
         return Wait(capped(cancellation, policy, now, asked_for), "look for other children that are stuck")
     until = max(asked_for, now + polling.first_look(cancellation, policy, now))
-    return Wait(capped(cancellation, policy, now, until), f"look what the {send.action} has done")
+    return Wait(capped(cancellation, policy, now, until), f"see what the {send.action} has done")
 
 
 def _unsent(cancellation: Cancellation, send: Send) -> Cancellation:

@@ -17,5 +17,5 @@ def as_expected(cancellation: Cancellation, seen: Observation) -> bool:
 def changed(cancellation: Cancellation, seen: Observation) -> Finish:
     """End a cancellation whose job is not in the expected state."""
     expected = " or ".join(map(repr, cancellation.spec.expect))
-    detail = f"expected {expected}, and the job is in {seen.raw[:NOTE_LIMIT]!r}"
+    detail = f"expected {expected}, but the job is in {seen.raw[:NOTE_LIMIT]!r}"
     return Finish(Outcome.CHANGED, Evidence.NONE, detail)

@@ -53,8 +53,8 @@ def gate(cancellation: Cancellation, member: Observation, policy: Policy, now: d
     conditions = (
         Condition("in_cancelling", met=True, evidence=f"seen in {member.raw}"),
         Condition("time_over", wait <= 0, time_evidence),
-        _said(member, "asynchronous", "that it is asynchronous"),
-        _said(member, "force_allowed", "that a force is allowed"),
+        _said(member, "asynchronous", "whether it is asynchronous"),
+        _said(member, "force_allowed", "whether a force is allowed"),
         Condition("policy_allows", force is not Force.NEVER, f'force = "{force}"'),
         _proof(cancellation, member, force, policy),
     )
@@ -91,10 +91,10 @@ def _proof(cancellation: Cancellation, member: Observation, force: Force, policy
         who = attributed(attestation.by, attestation.signed_by)
         return Condition("remote_stopped", met=True, evidence=f"attested by {who}")
     if force is Force.AUTO:
-        return Condition("remote_stopped", met=None, evidence='not asked for by force = "auto"')
+        return Condition("remote_stopped", met=None, evidence='not required by force = "auto"')
     missing = "nobody has given their word"
     if cancellation.spec.attestations:
-        missing = "the word that was given does not hold: it is not about this job, or refuted"
+        missing = "an attestation was given but does not count: it is not about this job, or was refuted"
     probe = ", and the remote probe does not say so" if policy.probes else ""
     return Condition("remote_stopped", met=False, evidence=missing + probe)
 
@@ -106,7 +106,7 @@ NAMES: Mapping[str, str] = {"asynchronous": "asynchronous", "force_allowed": "ba
 def _said(member: Observation, field: str, what: str) -> Condition:
     """Judge by what the backend says: silence does not shut the gate, an unreadable value does."""
     if field in member.unreadable:
-        return Condition(NAMES[field], met=False, evidence=f"what the backend says of it can't be read: {what}")
+        return Condition(NAMES[field], met=False, evidence=f"the backend's value can't be read: {what}")
     said: bool | None = getattr(member, field)
     if said is None:
         return Condition(NAMES[field], met=None, evidence=f"the backend does not say {what}")

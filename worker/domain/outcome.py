@@ -14,7 +14,7 @@ from .model import Action, Evidence, JobState, Observation, Outcome, Policy, Sou
 CLOSED = frozenset({JobState.CANCELLED, JobState.GONE})
 """The states that a force leaves behind: they describe the record, not the remote process."""
 
-BY_UNANSWERED = "our call went unanswered and the job has ended since: the end counts as after it"
+BY_UNANSWERED = "our call went unanswered and the job has ended since: it counts as ended after the call"
 VANISHED = "the record vanished after our stop"
 VANISHED_BEFORE = "the record vanished before we changed anything"
 REMOVED_BY_OTHERS = "somebody else removed the record after our stop"

@@ -32,7 +32,7 @@ not show is claimed a second time."""
 LIST = "list"
 """The action that observers are given for such a call."""
 
-UNSHOWN = Answer(AnswerKind.BUSY, Source.OWN, detail="the list of jobs does not show it, and asked for time")
+UNSHOWN = Answer(AnswerKind.BUSY, Source.OWN, detail="the list of jobs does not show it, and asked us to wait")
 
 Sightings = Mapping[str, Observation | Answer]
 """What is known of jobs without a look at each, by id; an `Answer` says that the job may not be looked at now."""
@@ -136,7 +136,7 @@ class ListReader:
             first = next(exchange, None)
         except Exception:
             log.exception("look_many.failed", backend=self._backend.name)
-            self._useless("no list could be asked for")
+            self._useless("no list could be requested")
             return None
         return None if first is None else ListRequest(exchange, first, chosen)
 
@@ -155,7 +155,7 @@ class ListReader:
                 seen, calls = await self._drive(plan.exchange, plan.first)
             kind = seen.kind if isinstance(seen, Answer) else AnswerKind.ACCEPTED
         except TimeoutError:
-            return self._useless("it takes longer than a look may")
+            return self._useless("it takes longer than a look may take")
         except (CallUnanswered, CredentialUnavailable, CredentialRefused) as error:
             return self._useless(str(error))
         except Exception:
@@ -191,7 +191,7 @@ class ListReader:
         again, seconds = self._busy is not None, asked_for(said.retry_after, self._backend.policy).total_seconds()
         self._busy_until = asyncio.get_running_loop().time() + seconds
         self._not_before = self._busy_until + (USELESS if again else 0.0)
-        detail = f"the list of jobs asked for time: {said.detail}"
+        detail = f"the reply to the list of jobs asked us to wait: {said.detail}"
         self._busy = Answer(AnswerKind.BUSY, said.source, said.status, said.code, detail, seconds)
         log.info("look_many.busy", backend=self._backend.name, detail=said.detail, seconds=seconds)
         return dict.fromkeys(plan.jobs, self._busy)

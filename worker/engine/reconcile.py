@@ -32,8 +32,8 @@ from .look_groups import ALONE, LISTS, LookGroup
 log = structlog.get_logger(__name__)
 PAUSED = unanswered("the backend is paused after repeated failures")
 MOVED = unanswered(
-    "the backends file points elsewhere now, and this cancellation was accepted for another place: "
-    "point the file back to it, or abort this cancellation"
+    "the backends file points elsewhere now than when this cancellation was accepted: "
+    "change the address back, or abort this cancellation"
 )
 LEFT = frozenset({Outcome.TIMED_OUT, Outcome.REFUSED, Outcome.PLANNED, Outcome.CHANGED})
 """The outcomes that rest on an observation of a job that has not ended."""

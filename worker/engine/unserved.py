@@ -101,7 +101,7 @@ class Unserved:
 
     def _warn(self, backend: str) -> None:
         if self._warned.setdefault(backend, Seldom()).due():
-            hint = "put it back into the backends file, or abort its open cancellations: they wait for their deadline"
+            hint = "add it to the backends file again, or abort its open cancellations: they wait until their deadline"
             log.warning("backend.unserved", backend=backend, hint=hint)
 
     async def _end(self, backend: str) -> None:

@@ -114,7 +114,7 @@ class Watcher:
             return
         verdict = await self._open_again(backend.reopen, ended)
         if verdict == "conflict":
-            hint = "others have sent commands with the ids for it: cancel the job by a command of your own"
+            hint = "other commands already use the ids reserved for this: cancel the job with a new command"
             log.error("job.not_opened_again", **context(cancellation), hint=hint)
         if verdict in TAKEN or verdict == "conflict":
             await watch_list.settle(backend.name, cancellation.id, Seen("done"))

@@ -185,7 +185,7 @@ class Http:
 def fresh(reply: Reply) -> Reply:
     """Return a reply to this request; raises CallUnanswered for an old one, from a cache."""
     if OLD.fullmatch(reply.headers.get("age", "").strip()):
-        raise CallUnanswered("a cache has answered, with an old reply")
+        raise CallUnanswered("a cache answered with an old reply")
     return reply
 
 

@@ -101,7 +101,7 @@ async def token_of_flight(flight: asyncio.Task[Token], deadline: float) -> Token
     """Wait for a fetch without cancelling it; raises CredentialUnavailable if it does not end in time."""
     await asyncio.wait({flight}, timeout=max(0.0, deadline - asyncio.get_running_loop().time()))
     if not flight.done():
-        raise CredentialUnavailable("no credential in time")
+        raise CredentialUnavailable("no credential was obtained in time")
     if flight.cancelled():
         raise CredentialUnavailable("the credential was closed")
     return flight.result()

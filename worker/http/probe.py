@@ -52,7 +52,7 @@ class Probe:
         """
         target = self._target.replace("{job_id}", quote(job_id, safe=""))
         if not job_id or not DOTS.isdisjoint(target.partition("?")[0].split("/")):
-            raise InvalidCommand("the job's id leads out of the path of the probe's URL")
+            raise InvalidCommand("the job's id would lead outside the path of the probe's URL")
         return await self.http.get(target)
 
     async def ask(self, job_id: str) -> bool | None:
@@ -66,7 +66,7 @@ class Probe:
         else:
             found, why = self.meaning(reply.status), f"it answered {reply.status}"
             if reply.retry_after is not None and not reply.ok:
-                found, why = None, f"{why} and asked for time"
+                found, why = None, f"{why} and asked us to wait"
                 self._not_before = self._monotonic() + min(reply.retry_after, LONGEST_DELAY)
         if found is None and self._seldom.due():
             log.warning("backend.probe_can_not_tell", backend=self._name, error=why)

@@ -94,14 +94,14 @@ class TokenEndpoint(Credential):
     async def _ask(self, grant: Grant) -> Reply:
         """Return a success or a refusal; raises CredentialUnavailable for anything else."""
         if (left := self._not_before - self._monotonic()) > 0:
-            raise CredentialUnavailable(f"{self._place} has asked for {math.ceil(left)} more seconds of time")
+            raise CredentialUnavailable(f"{self._place} has asked us to wait for {math.ceil(left)} more seconds")
         try:
             reply = await self.fetch(grant.request)
         except CallUnanswered as error:
             raise CredentialUnavailable(f"the token endpoint gave no answer: {error}") from error
         if not reply.ok and reply.retry_after is not None:
             self._not_before = self._monotonic() + min(reply.retry_after, LONGEST_DELAY)
-            raise CredentialUnavailable(f"{self._place} answered {reply.status} and asked for time")
+            raise CredentialUnavailable(f"{self._place} answered {reply.status} and asked us to wait")
         if not reply.ok and reply.status not in REFUSALS:
             raise CredentialUnavailable(f"{self._place} answered {reply.status}")
         return blanked(reply, grant.secrets)  # it keeps the token, which is what it is for

@@ -19,7 +19,7 @@ FAILURES: Mapping[str, str] = {
     "ClientProxyConnectionError": "no connection",
     "ClientConnectorDNSError": "no such host",
     "ClientConnectorCertificateError": "its certificate is not trusted",
-    "ClientConnectorSSLError": "no TLS that fits is spoken there",
+    "ClientConnectorSSLError": "the TLS handshake failed",
     "ClientOSError": "the connection broke",
     "ServerDisconnectedError": "the connection was closed without a reply",
 }

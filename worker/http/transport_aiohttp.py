@@ -200,10 +200,10 @@ class AiohttpTransport:
 
     def _no_tunnel(self, status: int) -> str:
         if status != PROXY_AUTHENTICATION:
-            return f"the proxy opens no tunnel (HTTP {status})"
+            return f"the proxy did not open a tunnel (HTTP {status})"
         if self._shown:
             return f"the proxy refuses the user or password of its URL (HTTP {status})"
-        return f"the proxy asks for a user and password (HTTP {status}): give its URL with them by proxy_env"
+        return f"the proxy requires a user and password (HTTP {status}): put both in the URL that proxy_env names"
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:  # not in __init__: aiohttp wants a running loop

@@ -141,7 +141,7 @@ class Admission:
     def _check(self, command: Command, command_id: str, signed: Signed | None) -> None:
         """Check a command's id, and the command against the rules of its backend."""
         if RESERVED.fullmatch(command_id):
-            raise InvalidCommand("command_id: CANCELLATION-reopened is reserved for cancellations opened again")
+            raise InvalidCommand("command_id: CANCELLATION-reopened is reserved for reopened cancellations")
         rules = self.rules[command.backend]
         if rules.another_attests and not (signed or command.requested_by):
             raise InvalidCommand('requested_by: this backend requires it (attest = "another")')

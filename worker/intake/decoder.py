@@ -33,7 +33,7 @@ UNREAD_LIMIT = 2048
 """Characters that are kept of a message that can't be read."""
 ENVELOPE = frozenset({"body", "headers", "properties"})
 NO_MESSAGE = (
-    f"it is no message of Celery's, which is an object with {', '.join(sorted(ENVELOPE))}; `send_task` writes one"
+    f"it is not a Celery message, which is an object with {', '.join(sorted(ENVELOPE))}; `send_task` writes one"
 )
 OWN = -1
 """In place of the number of commands in a message, if some of them have ids of their own."""
@@ -166,7 +166,7 @@ def _named(task: str, kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _command(verb: str, message_id: str, kwargs: Mapping[str, Any], envelope: Envelope) -> Item:
     if kwargs.get("verb", verb) != verb:
-        return Malformed(kwargs, message_id, f"verb: is {kwargs['verb']!r:.40} in a worker.{verb}")
+        return Malformed(kwargs, message_id, f"verb: is {kwargs['verb']!r:.40}, but the task is worker.{verb}")
     return Commands((({**kwargs, "verb": verb}, message_id),), envelope)
 
 
@@ -176,9 +176,9 @@ def _submit(message_id: str, kwargs: Mapping[str, Any], envelope: Envelope) -> I
         problem = "commands: a worker.submit has one keyword argument, `commands`, a list"
         return Malformed(kwargs, message_id, problem)
     if not commands:
-        return Malformed(kwargs, message_id, "commands: is empty; a worker.submit holds one command at least")
+        return Malformed(kwargs, message_id, "commands: is empty; a worker.submit holds at least one command")
     if len(commands) > SUBMIT_LIMIT:
-        problem = f"commands: {len(commands)} of them, and one message holds {SUBMIT_LIMIT} at most"
+        problem = f"commands: there are {len(commands)}, and one message holds at most {SUBMIT_LIMIT}"
         return Malformed(kwargs, message_id, problem)
     contents = tuple((content, f"{message_id}:{index}") for index, content in enumerate(commands))
     own = any(isinstance(content, Mapping) and content.get("command_id") for content in commands)
@@ -192,10 +192,10 @@ def _action_request(action: OperatorAction, message_id: str, kwargs: Mapping[str
     if kwargs.keys() - known or not all(isinstance(text, str) and text for text in texts):
         known_more = "".join(f", and may have {name}" for name in action.fields)
         strange = "".join(f"; it has no {name!r:.40}" for name in sorted(kwargs.keys() - known)[:SHOWN])
-        problem = f"{action.name}: needs the keyword arguments id, by and reason, each a text{known_more}{strange}"
+        problem = f"{action.name}: needs the keyword arguments id, by and reason, each a string{known_more}{strange}"
         return Malformed(content, message_id, problem)
     if envelope.eta is not None:
-        return Malformed(content, message_id, f"eta: {action.name} holds at once, so eta and countdown are not taken")
+        return Malformed(content, message_id, f"eta: {action.name} takes effect at once and has no eta or countdown")
     try:
         more = {name: parse(kwargs[name]) for name, parse in action.fields.items() if kwargs.get(name) is not None}
     except InvalidCommand as error:
@@ -209,7 +209,7 @@ def _of_batch(task: str, message_id: str, kwargs: Mapping[str, Any], envelope: E
     verb = task.removeprefix("worker.")
     content = {**kwargs, "verb": verb}
     if envelope.eta is not None:
-        return Malformed(content, message_id, f"eta: {verb} holds at once, so eta and countdown are not taken")
+        return Malformed(content, message_id, f"eta: {verb} takes effect at once and has no eta or countdown")
     try:
         if task == PART_TASK:
             return PartRequest(parse_part(kwargs), content, message_id, envelope)
@@ -264,7 +264,7 @@ def read_raw(received: RawMessage) -> Item:
 
 def _opened(received: RawMessage, raw: bytes) -> Item:
     if received.content_type != "application/json":
-        why = f"its content type is {received.content_type!r:.60}, and only JSON is taken"
+        why = f"its content type is {received.content_type!r:.60}, and only JSON is accepted"
         return unreadable(raw, why, received.headers)
     text = _text(received.body, received.headers.get("compression"), received.content_encoding)
     return _task(received.headers, _loads(text), raw)

@@ -41,7 +41,7 @@ class Backpressure:
         full = used > FULL
         if full is bool(self.problem):
             return
-        self.problem = f"nothing new is taken in: {FULL:.0%} of Redis's maxmemory is in use" if full else ""
+        self.problem = f"nothing new is taken in: over {FULL:.0%} of Redis's maxmemory is in use" if full else ""
         event = "intake.paused" if full else "intake.resumed"
         log.warning(event, used=round(used, 3), reason=f"nothing new is taken in over {FULL:.0%} of maxmemory")
 

@@ -114,7 +114,7 @@ class Feeder:
         self._full_until = {which: until for which, until in self._full_until.items() if until > now}
         duties = await self._batches.feed(self._worker, sorted(self._left))
         if duties.older and duties.next_at is not None and self._warned.due():
-            hint = "end the upgrade: members start once all workers know batches"
+            hint = "finish the upgrade: members start once all workers support batches"
             log.warning("feeder.waits_for_older_workers", workers=duties.older, hint=hint)
         if any(duty.count for duty in duties.batches) and await self._is_full(now):
             duties = replace(duties, batches=tuple(replace(duty, count=0) for duty in duties.batches))

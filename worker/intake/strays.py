@@ -50,15 +50,15 @@ class Stray:
 
     def way_out(self, queue: str) -> str:
         """Say why messages go there, and what to do."""
-        move = f"move what lies there with LMOVE {visible_name(self.name)} {queue} RIGHT LEFT"
+        move = f"move its messages with LMOVE {visible_name(self.name)} {queue} RIGHT LEFT"
         if self.name.encode() == DEFAULT_QUEUE:
             return f'the producer names no queue: set queue="{queue}" or task_routes; {move}'
         if self.name.startswith(queue):
-            return f"the producer's broker_transport_options hold a sep or priority_steps: leave them out; {move}"
+            return f"the producer's broker_transport_options set sep or priority_steps: leave them out; {move}"
         read = next(
             (self.name.removesuffix(suffix) for suffix in SPELLINGS[1:] if self.name.endswith(suffix)), self.name
         )
-        reason = "the producer's broker_transport_options hold a global_keyprefix: leave it out"
+        reason = "the producer's broker_transport_options set a global_keyprefix: leave it out"
         if not read.endswith(queue):
             reason = f'the producer names another queue: set queue="{queue}"'
         return f"{reason} and {move}, or run a worker with CANCELLER_QUEUE={visible_name(read)}"

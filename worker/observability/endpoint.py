@@ -45,7 +45,7 @@ class Endpoint:
         except OSError as error:
             await self.stop()
             problem = f"{self._setting}: can't listen on {self.address}: {in_words(error).lower()}"
-            raise ConfigurationError([f"{problem}; set another address, or end what listens there"]) from None
+            raise ConfigurationError([f"{problem}; set another address, or stop what listens there"]) from None
         self.address = ListenAddress(self.address.host, self._runner.addresses[0][1])
         log.info("endpoint.started", address=str(self.address), paths=self._paths)
 

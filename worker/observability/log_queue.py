@@ -121,5 +121,5 @@ class LogQueue:
             dropped, self._dropped = self._dropped, 0
         if dropped:
             log = structlog.get_logger(__name__)  # got only now: the logs may have been reconfigured
-            log.warning("log.lines_dropped", lines=dropped, hint="nobody reads them in time; see CANCELLER_LOG_QUEUE")
+            log.warning("log.lines_dropped", lines=dropped, hint="they are read too slowly; see CANCELLER_LOG_QUEUE")
         return dropped > 0

@@ -22,7 +22,7 @@ class Outage:
 
     def __init__(self, event: str, setting: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._event = event
-        self._hint = f"is {setting} right, and does that server run? it is tried again and again"
+        self._hint = f"check that {setting} is right and that this server is running; retrying until then"
         self._clock = clock
         self._told_at = -inf
         self._refused_at = -inf

@@ -25,7 +25,7 @@ PART_LIMIT: Final = 1000
 PARTS_LIMIT: Final = 10_000
 DEEPEST: Final = 100
 """How many levels of lists and objects a command may nest; a deeper one might not be writable or readable."""
-TOO_DEEP: Final = "a command that was nested too deep"
+TOO_DEEP: Final = "a command that was nested too deeply"
 """What stands in the place of such a command, and is rejected."""
 OPEN_LIMIT: Final = 1_000_000
 RATE_LIMIT: Final = 1_000_000
@@ -37,7 +37,7 @@ WINDOW: Final = 100
 """The share of failures is counted among this many of the latest ends."""
 ENOUGH: Final = 20
 """The share of failures is judged from this many ends on."""
-EMPTY: Final = "commands: nothing is selected, and an empty batch is a mistake"
+EMPTY: Final = "commands: nothing is selected, and a batch can't be empty"
 
 
 SHARE_TEXT: Final = r"(?=.*[1-9])((100(\.0+)?|[0-9]{1,2}(\.[0-9]+)?)%|0?\.[0-9]+|1(\.0+)?)"
@@ -169,8 +169,8 @@ RIGHTS: Final[Mapping[str, str]] = {
 """What the producer who signs an order must have. The commands of a batch are judged one by one."""
 BATCH_TASKS: Final = (PART_TASK, *ORDERS)
 WRONG: Final[Mapping[str, str]] = {
-    "conflict": "part: it was sent before with other content, and the first one stays",
-    "parts": "parts: the batch has another number of parts",
+    "conflict": "part: it was sent before with different content, and the first one is kept",
+    "parts": "parts: the batch has a different number of parts",
     "closed": "batch_id: this batch has ended",
     "unknown": "no batch is known by this id",
     "ended": "it has ended already",

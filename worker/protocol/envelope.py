@@ -21,7 +21,7 @@ CANVAS: Mapping[str, str] = {
 }
 """The fields of a message for tasks that are to run after it, and the options with which a producer asks for them."""
 WAY_OUT = (
-    "nothing can be run after a command by Celery: wait for its end (`result.get()` or `Client.wait`) or follow the "
+    "Celery can't run anything after a command: wait for its end (`result.get()` or `Client.wait`) or follow the "
     "events, then send the next task"
 )
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[!-~]{0,72})?")

@@ -78,7 +78,7 @@ def text_of(raw: bytes) -> str:
         text = raw.decode()
         if not NO_TEXT.search(text):
             return text
-    return f"[{len(raw)} bytes that are no text, sha256 {hashlib.sha256(raw).hexdigest()}]"
+    return f"[{len(raw)} bytes that are not text, sha256 {hashlib.sha256(raw).hexdigest()}]"
 
 
 def without_tokens(text: str, layers: int = LAYERS) -> str:

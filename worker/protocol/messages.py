@@ -35,7 +35,14 @@ EXACT = 2**53
 """Up to here every whole number is exact as a floating-point number."""
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:[0-5]\d)", re.ASCII)
 LINES = frozenset("\n\r\t")
-JSON_NAMES = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a text", list: "a list"}
+JSON_NAMES = {
+    type(None): "null",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    str: "a string",
+    list: "a list",
+}
 ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]")
 """What terminals act on instead of showing it: colours, titles, links."""
 
@@ -57,7 +64,7 @@ def _printable(value: str) -> str:
 
 def _no_dots(value: str) -> str:
     if value in {".", ".."}:
-        raise ValueError("'.' and '..' are no job ids: a URL would lose them")
+        raise ValueError("'.' and '..' are not job ids: a URL would drop them")
     return value
 
 
@@ -115,7 +122,7 @@ def _moment(value: object) -> datetime:
             return found.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise ValueError("is no RFC 3339 time with a zone, such as 2026-11-22T10:00:00Z")
+    raise ValueError("is not an RFC 3339 time with a zone, such as 2026-11-22T10:00:00Z")
 
 
 def _readable_time(value: str) -> str:
@@ -300,7 +307,7 @@ def parse_command(content: object) -> Command:
     except ValidationError as error:
         raise InvalidCommand(problems(error, known=Command.model_fields)) from None
     except RecursionError:
-        raise InvalidCommand("the command is nested too deep") from None
+        raise InvalidCommand("the command is nested too deeply") from None
 
 
 def parse_hold_time(value: object) -> float:

@@ -97,7 +97,7 @@ ACTIONS: Final[Mapping[str, OperatorAction]] = {
 WRONG: Final[Mapping[str, str]] = {
     "ended": "it has ended already: {outcome}",
     "not_held": "it is not held",
-    "requester": 'attest = "another": {by} has asked for this cancellation, so somebody else must attest',
+    "requester": 'attest = "another": {by} requested this cancellation, so somebody else must attest',
     "unsigned": 'attest = "another": if commands are signed, an attestation counts only with a signature',
 }
 """Why scripts reject an action, in words."""

@@ -16,16 +16,16 @@ KEY: Final = "[key]"
 """How pydantic marks that the name of an entry is wrong, not its value."""
 
 TEXTS: Final[Mapping[str, str]] = {
-    "missing": "is required, and missing",
+    "missing": "is required but missing",
     "literal_error": "must be {expected}",
-    "string_type": "must be a text",
+    "string_type": "must be a string",
     "string_too_short": "must not be empty",
     "string_too_long": "has more than {max_length} characters",
     "too_short": "must not be empty",
     "bool_type": "must be true or false",
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
-    "int_parsing_size": "must be a whole number that is less long",
+    "int_parsing_size": "must be a smaller whole number",
     "greater_than": "must be more than {gt}",
     "greater_than_equal": "must be {ge} or more",
     "less_than_equal": "must be {le} or less",
@@ -64,7 +64,7 @@ def _text(details: ErrorDetails, known: Iterable[str]) -> str:
     kind, rules = details["type"], details.get("ctx", {})
     if kind == "extra_forbidden":
         close = get_close_matches(str(details["loc"][-1])[:NAME_LIMIT], list(known), n=1)
-        return "is no field of a command" + (f"; did you mean {close[0]}?" if close else "")
+        return "is not a known field" + (f"; did you mean {close[0]}?" if close else "")
     if kind == "too_long":
         return f"has more than {rules['max_length']} {'characters' if rules['field_type'] == TEXT else 'entries'}"
     if kind in TEXTS:

@@ -101,7 +101,7 @@ class Signed:
 
 
 OBJECTIONS: Final[Mapping[str, tuple[str, str]]] = {
-    "replayed": (NOT_ACCEPTED, "its jti was used before"),
+    "replayed": (NOT_ACCEPTED, "its jti has been used before"),
     "throttled": (NOT_ALLOWED, "over {per_minute} commands per minute"),
     "out_of_reach": (NOT_ALLOWED, "has no right to the backend of this cancellation"),
 }
@@ -153,7 +153,7 @@ class Signatures:
             return self.check(content, now)
         producer = self.producers.get(vouched_by)
         if producer is None:
-            raise SignatureRejected(NOT_ACCEPTED, "who signed the batch is no producer of the configuration any more")
+            raise SignatureRejected(NOT_ACCEPTED, "whoever signed the batch is no longer a configured producer")
         _check_rights(producer, content)
         return Signed(producer.name, "", now, producer.per_minute, producer.backends, producer.force)
 
@@ -161,10 +161,10 @@ class Signatures:
         if token is None:
             raise SignatureRejected(NOT_ACCEPTED, "unsigned, and require_signed is true")
         if not isinstance(token, str) or not token.isascii() or len(token) > TOKEN_LIMIT:
-            raise SignatureRejected(NOT_ACCEPTED, "the token is no ASCII text of a sensible length")
+            raise SignatureRejected(NOT_ACCEPTED, "the token is not ASCII text of a sensible length")
         producer = self.producers.get(_claimed_issuer(token))
         if producer is None:
-            raise SignatureRejected(NOT_ACCEPTED, "its iss is no producer of the configuration")
+            raise SignatureRejected(NOT_ACCEPTED, "its iss is not a configured producer")
         return producer, _claims(producer, token)
 
 
@@ -185,7 +185,7 @@ def _claims(producer: Producer, token: str) -> Mapping[str, Any]:
             continue
         except _UNREADABLE as error:
             raise SignatureRejected(NOT_ACCEPTED, f"{producer.name}: {type(error).__name__}") from None
-    raise SignatureRejected(NOT_ACCEPTED, f"{producer.name}: signed with none of its keys")
+    raise SignatureRejected(NOT_ACCEPTED, f"{producer.name}: not signed with any of its keys")
 
 
 def _decode(producer: Producer, token: str, key: str) -> Mapping[str, Any]:
@@ -206,7 +206,7 @@ def _check_content(producer: Producer, claims: Mapping[str, Any], content: Mappi
             NOT_ACCEPTED, f"{producer.name}: its jti is not 1 to {JTI_LIMIT} printable ASCII characters"
         )
     if not any(claims["digest"] == digest for digest in _digests(content)):
-        raise SignatureRejected(NOT_ACCEPTED, f"{producer.name}: signed another content than this")
+        raise SignatureRejected(NOT_ACCEPTED, f"{producer.name}: signed for different content")
 
 
 def _digests(content: Mapping[str, Any]) -> Iterator[str]:
@@ -250,7 +250,7 @@ def _over_reach(producer: Producer, content: Mapping[str, Any]) -> str:
 def _check_times(producer: Producer, claims: Mapping[str, Any], now: float) -> None:
     times = {name: claims[name] for name in ("exp", "iat", "nbf") if name in claims}
     if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in times.values()):
-        raise SignatureRejected(NOT_ACCEPTED, f"{producer.name}: exp, iat or nbf is no number")
+        raise SignatureRejected(NOT_ACCEPTED, f"{producer.name}: exp, iat or nbf is not a number")
     for name in times.keys() - {"exp"}:
         if not times[name] <= now + LEEWAY:
             raise SignatureRejected(NOT_ACCEPTED, f"{producer.name}: its {name} is in the future")
@@ -320,7 +320,7 @@ def sign(
 
     """
     if "verb" not in content:
-        raise ValueError(f"verb: is missing, and a signature covers it: cancel, delete, {' or '.join(ACTIONS)}")
+        raise ValueError(f"verb: is missing, but a signature covers it: cancel, delete, {' or '.join(ACTIONS)}")
     if not 1 <= lifetime <= LONGEST_LIFE:
         raise ValueError(f"lifetime: must be 1 to {LONGEST_LIFE:.0f} seconds")
     claims = {

@@ -31,7 +31,7 @@ def endpoint_of(
             async with asyncio.timeout(PATIENCE):
                 await store.times()
         except TimeoutError:
-            problem = f"Redis gives no answer in {PATIENCE:g} s"
+            problem = f"Redis did not answer within {PATIENCE:g} s"
         except StoreUnavailable as error:
             problem = str(error)
         else:

@@ -63,7 +63,7 @@ class Runtime:
         self._consumer: RedisConsumer | RabbitMQConsumer | None = None
         self._taking_over: asyncio.Task[None] | None = None
         self._endpoint: Endpoint | None = None
-        self._not_ready = "it is being started"
+        self._not_ready = "it is starting"
 
     async def _build(self, deployment: Deployment) -> tuple[Store, Engine, list[Backend], list[Pump]]:
         configs, speed, observer = deployment.backends, self._settings.clock_speed, self._observers.every
@@ -129,7 +129,7 @@ class Runtime:
         """Take in and claim nothing new; give open calls `grace` seconds to end."""
 
         async def stop() -> None:
-            self._not_ready = "it is being stopped"
+            self._not_ready = "it is stopping"
             if self._consumer is not None:
                 await self._consumer.stop()
             if self._taking_over is not None:

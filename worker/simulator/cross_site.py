@@ -25,7 +25,7 @@ def foreign(headers: Mapping[str, str], hosts: Collection[str] | None) -> str:
         return f"Sec-Fetch-Site is {site[:40]}"
     origin = headers.get("origin")
     if origin is not None and origin != f"http://{host}":
-        return "Origin is another than its own"
+        return "Origin is not its own"
     if hosts is not None and host and not is_loopback(_name(host)) and _name(host) not in hosts:
         return "Host is not a loopback address"
     return ""

@@ -37,4 +37,4 @@ class CeleryTask:
     async def reach(self) -> str:
         """Connect to the broker."""
         await in_daemon_thread(self._sender.reach)
-        return "its broker takes connections"
+        return "its broker accepts connections"

@@ -31,7 +31,7 @@ class StandardOutput:
         try:
             await in_daemon_thread(lambda: write_all(self.descriptor, lines))
         except OSError as error:
-            failure = Failure(f"standard output takes nothing: {error.strerror or type(error).__name__}")
+            failure = Failure(f"can't write to standard output: {error.strerror or type(error).__name__}")
             return [failure] * len(messages)
         return [None] * len(messages)
 

@@ -131,5 +131,5 @@ class Webhook:
             ) from error
         writer.close()
         if self._wire.through:
-            return f"its proxy {self._wire.through} takes connections; what is behind it was not tried"
-        return "it takes connections" + (", and its certificate is trusted" if context else "")
+            return f"its proxy {self._wire.through} accepts connections; the receiver behind it was not tried"
+        return "it accepts connections" + (", and its certificate is trusted" if context else "")

@@ -61,6 +61,6 @@ class Witness:
 
 
 HINT = (
-    "the clock of the Redis host was set, or another host has taken over: deadlines and waits go on by the workers' "
-    "own clocks, as if it had not been"
+    "the clock of the Redis host was changed, or another host has taken over: deadlines and waits go by the workers' "
+    "own clocks, as if that had not happened"
 )

@@ -67,7 +67,7 @@ class DeadLetter:
         except ValueError:
             content = None
         if not isinstance(content, dict) or content.get("verb") not in {"cancel", "delete"}:
-            raise InvalidCommand(f"dead letter {self.id}: it is no command that could be sent again: {self.reason}")
+            raise InvalidCommand(f"dead letter {self.id}: it holds no command that could be sent again: {self.reason}")
         return {"command_id": self.command_id, **content}
 
 

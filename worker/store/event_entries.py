@@ -25,7 +25,7 @@ def readable(entries: Iterable[tuple[bytes, Mapping[bytes, bytes]]]) -> list[tup
             report(position, "it has no field `event`")
         except ValidationError as error:
             names = {".".join(map(str, one["loc"])) for one in error.errors(include_input=False, include_url=False)}
-            report(position, ", ".join(sorted(names - {""})) or "it is no JSON")
+            report(position, ", ".join(sorted(names - {""})) or "it is not JSON")
     return events
 
 
@@ -39,4 +39,4 @@ def body(fields: Sequence[bytes]) -> bytes:
 @lru_cache(maxsize=1000)
 def report(position: str, why: str) -> None:
     """Log once that an entry is skipped, however often readers come across it."""
-    log.warning("entry %s of the event stream is no event and is skipped: %s", position, why)
+    log.warning("entry %s of the event stream is not an event and is skipped: %s", position, why)

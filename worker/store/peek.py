@@ -72,7 +72,7 @@ class Peek:
             return self.replies.read(int(rest) + 2)[:-2].decode(errors="replace") if rest != b"-1" else ""
         if kind == b"*":
             return [self._reply() for _ in range(int(rest))]
-        raise ValueError("Redis refuses, or is no Redis")
+        raise ValueError("Redis refuses, or this is not Redis")
 
 
 @dataclass(frozen=True, slots=True)

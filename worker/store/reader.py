@@ -68,7 +68,7 @@ class Reader(Keyspace):
         ids = await self.open_ids_of(backend, job_id)
         if len(ids) > 1:
             raise SeveralOpen(
-                f"{len(ids)} jobs of {backend} have the id {job_id}: name one by its id: {', '.join(ids)}"
+                f"{len(ids)} jobs of {backend} have the id {job_id}: name one by its cancellation id: {', '.join(ids)}"
             )
         return ids[0] if ids else ""
 

@@ -107,7 +107,7 @@ def unavailable(error: Exception) -> StoreUnavailable:
 def refusal(error: Exception) -> str:
     """Return what Redis refuses permanently, empty for any other error."""
     if isinstance(error, MovedError):
-        return "Redis is a node of a cluster, which is not supported: name a server that is none"
+        return "Redis is a node of a cluster, which is not supported: use a server that is not in one"
     text = str(error).partition(", with args")[0]  # which holds what was sent
     if isinstance(error, NoPermissionError) or (isinstance(error, ResponseError) and REFUSES.search(text)):
         return f"Redis refuses what workers need: {text}"

@@ -151,7 +151,7 @@ class Wire(asyncio.Protocol):
                 if not isinstance(reply, hiredis.PushNotification):
                     self._take(reply)
         except (hiredis.ProtocolError, IndexError) as error:
-            self.close(Lost(f"Redis sent what can't be a reply: {error}"))
+            self.close(Lost(f"Redis sent an invalid reply: {error}"))
 
     def connection_lost(self, error: Exception | None) -> None:
         """Fail what waits for an answer."""

@@ -53,7 +53,7 @@ class Sentinels(Sentinel):
         if state is None:
             return sentinel, f"it watches {', '.join(sorted(masters)) or 'nothing'}"
         if not self.check_master_state(state, service_name):
-            return sentinel, "it sees that one down"
+            return sentinel, "it reports that one as down"
         return sentinel, (state["ip"], int(state["port"]))
 
 

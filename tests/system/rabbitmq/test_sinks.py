@@ -24,5 +24,5 @@ async def test_a_queue_that_is_not_there_is_a_failure_and_one_that_is_gets_the_t
 
     assert failure is not None
     assert "NO_ROUTE" in failure.reason
-    assert (delivered, reached) == (None, "its broker takes connections")
+    assert (delivered, reached) == (None, "its broker accepts connections")
     assert message.headers["id"] == "c-1"

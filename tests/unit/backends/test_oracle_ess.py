@@ -107,7 +107,7 @@ def test_without_a_state_nothing_was_seen(data: dict[str, Any]) -> None:
     _, said = look(data)
 
     assert isinstance(said, Answer)
-    assert (said.kind, "shows no request's state" in said.detail) == (AnswerKind.UNANSWERED, True)
+    assert (said.kind, "does not show the state of a request" in said.detail) == (AnswerKind.UNANSWERED, True)
 
 
 @pytest.mark.parametrize(

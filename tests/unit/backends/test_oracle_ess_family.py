@@ -159,7 +159,7 @@ def test_who_does_not_name_the_family_is_a_stranger(top: object) -> None:
 def test_children_that_were_counted_and_not_shown_are_not_known(last: Reply) -> None:
     _, one = parent(page(kid(1), count=2), last, last)
 
-    assert one.unlisted.detail == "the list of children is not whole: it counts 2 and shows 1"
+    assert one.unlisted.detail == "the list of children is incomplete: it counts 2 and shows 1"
 
 
 def test_a_busy_list_says_when_to_come_back() -> None:

@@ -155,7 +155,7 @@ def test_each_look_reads_on_where_the_one_before_has_ended() -> None:
     assert tails(requests) == [("4711",), *(("search", str(number)) for number in range(7, 12))]
     assert (one.pages, one.final) == (11, False)
     assert one.unlisted.kind is AnswerKind.UNANSWERED
-    assert one.unlisted.detail == "the list of children is long: 11 pages are read, the next look reads on"
+    assert one.unlisted.detail == "the list of children is long: 11 pages have been read, the next look goes on"
 
 
 @pytest.mark.parametrize(

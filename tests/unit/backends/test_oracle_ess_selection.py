@@ -95,7 +95,7 @@ def test_a_list_that_shows_something_else_is_not_used(
 def test_a_list_in_another_order_is_not_used(ids: tuple[int, ...]) -> None:
     _, said = listed({"state": "RUNNING"}, page(*map(item, ids)), after=("2", ""))
 
-    assert said.detail == "the list can't be used: it is not in the order of the request ids"
+    assert said.detail == "the list can't be used: it is not sorted by request id"
 
 
 @pytest.mark.parametrize(("reply", "kind", "source"), ANYBODYS)
@@ -114,7 +114,7 @@ def test_a_reply_that_is_no_list_says_why(
 def test_an_age_needs_the_backends_clock() -> None:
     _, said = listed({"older-than": "2h"}, give({"items": [item(5)]}, date=""))
 
-    assert said.detail == "the list can't be used: the reply has no Date, by which to know how old a request is"
+    assert said.detail == "the list can't be used: without a Date in the reply, the age of requests is unknown"
 
 
 @pytest.mark.parametrize(
@@ -129,11 +129,11 @@ def test_what_can_be_asked_for_is_not_objected_to(where: Mapping[str, str]) -> N
 @pytest.mark.parametrize(
     ("where", "text"),
     [
-        ({"state": "RUNING"}, "state: 'RUNING' is no state of ESS (UNKNOWN, WAIT, READY, "),
+        ({"state": "RUNING"}, "state: 'RUNING' is no ESS state (UNKNOWN, WAIT, READY, "),
         ({"older-than": "old"}, "older-than: 'old' is not a duration"),
-        ({"older-than": "800000d"}, "older-than: '800000d' is longer than a request can be old"),
-        ({"submitter": ""}, "submitter: is a name, without quotes and backslashes"),
-        ({"submitter": 'a" or state ne "x'}, "submitter: is a name, without quotes and backslashes"),
+        ({"older-than": "800000d"}, "older-than: '800000d' is more than the age of any request"),
+        ({"submitter": ""}, "submitter: must be a name without quotes and backslashes"),
+        ({"submitter": 'a" or state ne "x'}, "submitter: must be a name without quotes and backslashes"),
     ],
     ids=["state", "age", "an-age-before-all", "no-name", "a-filter"],
 )

@@ -16,7 +16,7 @@ CLASSIC = (
 OTHER = "PRECONDITION_FAILED - inequivalent arg 'x-max-length' for queue 'commands'"
 SAID: dict[str, tuple[Exception, type[CancellerError], str]] = {
     "a classic queue": (PreconditionFailed(CLASSIC), BrokerRefused, "commands is a classic queue.*rabbitmqctl delete"),
-    "another shape": (PreconditionFailed(OTHER), BrokerRefused, "another shape.*x-max-length"),
+    "another shape": (PreconditionFailed(OTHER), BrokerRefused, "other arguments.*x-max-length"),
     "a message over the limit": (PreconditionFailed("message size 9 is larger"), BrokerRefused, "message size 9"),
     "a wrong password": (AccessRefused("ACCESS_REFUSED"), BrokerRefused, "refuses commands: ACCESS_REFUSED"),
     "no virtual host": (NotAllowed("vhost x not found"), BrokerRefused, "vhost x not found"),

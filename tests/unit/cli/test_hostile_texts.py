@@ -68,7 +68,7 @@ EVENTS: dict[str, Callable[[str], Event]] = {
     "source": lambda text: event("rejected", {}, source=text),
     "an unknown attribute": lambda text: event("rejected", {}, extension=text),
     "command_id": lambda text: event("rejected", {"command_id": text, "command_ids": [text]}),
-    "an unknown field's name": lambda text: event("rejected", {"error": f"{text}: is no field of a command"}),
+    "an unknown field's name": lambda text: event("rejected", {"error": f"{text}: is not a known field"}),
     "requested_by": lambda text: event("accepted", {"verb": "cancel", "requested_by": text}),
     "reason": lambda text: event("accepted", {"verb": "cancel", "reason": text}),
     "batch_id": lambda text: event("accepted", {"batch_id": text}),

@@ -49,7 +49,7 @@ def test_an_unanswered_call_is_looked_at_poll_first_later(build: Any) -> None:
 @pytest.mark.parametrize("kind", [AnswerKind.REJECTED, AnswerKind.NOT_FOUND])
 def test_what_was_not_taken_is_looked_at_at_once(build: Any, kind: AnswerKind) -> None:
     wait = after(build, build.answer(kind, 400))
-    assert wait == Wait(build.now, "look why the cancel was not taken")
+    assert wait == Wait(build.now, "see why the cancel was not accepted")
 
 
 @pytest.mark.parametrize(("asked", "due"), [(None, 2), (0.0, 2), (30.0, 30)])

@@ -81,7 +81,7 @@ def test_children_that_could_not_be_listed_delay_no_plan_and_are_told(build: Any
     seen = build.seen(parent=True, unlisted=build.answer("busy", 429, detail="too many", retry_after=60))
     plan = planned(build, seen).plan
     assert plan is not None
-    assert (plan.would, "could not all be seen: too many" in plan.because) == ("cancel", True)
+    assert (plan.would, "not all of its children could be seen: too many" in plan.because) == ("cancel", True)
 
 
 def test_an_end_that_is_not_proven_is_looked_at_again(build: Any) -> None:
@@ -116,7 +116,7 @@ def test_the_end_tells_the_plan(build: Any) -> None:
 
     assert told["plan"] == {
         "would": "cancel",
-        "because": "the job is not seen to have ended",
+        "because": "nothing shows that the job has ended",
         "job_state": JobState.ACTIVE,
         "raw_state": "RUNNING",
         "children": [
@@ -145,7 +145,7 @@ def test_a_job_in_another_state_is_left(build: Any, raw: str) -> None:
     finish = expecting(build, build.seen("active", raw))
     assert isinstance(finish, Finish)
     assert (finish.outcome, finish.evidence) == (Outcome.CHANGED, Evidence.NONE)
-    assert finish.detail == f"expected 'RUNNING' or 'WAIT', and the job is in {raw!r}"
+    assert finish.detail == f"expected 'RUNNING' or 'WAIT', but the job is in {raw!r}"
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_a_command_without_dry_run_or_expectation_has_the_digest_of_older_versio
         pytest.param({"expect": {}}, "expect.raw_state: ", id="nothing"),
         pytest.param({"expect": {"raw_state": ""}}, "expect.raw_state: ", id="an-empty-state"),
         pytest.param({"expect": {"raw_state": "x" * 301}}, "expect.raw_state: ", id="a-long-state"),
-        pytest.param({"expect": {"raw_state": "R", "x": 1}}, "expect.x: is no field", id="something-else"),
+        pytest.param({"expect": {"raw_state": "R", "x": 1}}, "expect.x: is not a known field", id="something-else"),
     ],
 )
 def test_an_invalid_dry_run_or_expectation_is_rejected(fields: dict[str, Any], problem: str) -> None:

@@ -149,7 +149,7 @@ def test_a_wait_that_is_over_is_zero(build: Any) -> None:
         pytest.param(
             "remote_stopped", {}, {"probes": True}, {"probed": True}, True, "the remote probe says", id="a-probe"
         ),
-        pytest.param("remote_stopped", {}, {}, {"void": True}, False, "does not hold", id="a-word-that-was-refuted"),
+        pytest.param("remote_stopped", {}, {}, {"void": True}, False, "does not count", id="a-word-that-was-refuted"),
         pytest.param(
             "remote_stopped",
             {},
@@ -163,9 +163,9 @@ def test_a_wait_that_is_over_is_zero(build: Any) -> None:
             "remote_stopped", {}, {}, {"attestations": {"1": BOB}}, True, "attested by bob", id="a-word-of-its-own"
         ),
         pytest.param(
-            "remote_stopped", {}, {}, {"attestations": {"2": BOB}}, False, "does not hold", id="anothers-word"
+            "remote_stopped", {}, {}, {"attestations": {"2": BOB}}, False, "does not count", id="anothers-word"
         ),
-        pytest.param("remote_stopped", {}, {"force": Force.AUTO}, {}, None, "not asked for", id="auto-asks-for-none"),
+        pytest.param("remote_stopped", {}, {"force": Force.AUTO}, {}, None, "not required", id="auto-asks-for-none"),
         pytest.param(
             "remote_stopped",
             {},

@@ -54,7 +54,7 @@ def test_a_time_with_a_zone_is_taken(value: object) -> None:
     ids=repr,
 )
 def test_what_is_no_time_with_a_zone_is_refused(value: object) -> None:
-    with pytest.raises(InvalidCommand, match="not_before: is no RFC 3339 time"):
+    with pytest.raises(InvalidCommand, match="not_before: is not an RFC 3339 time"):
         parse_command({**BARE, "not_before": value})
 
 

@@ -75,7 +75,7 @@ async def test_refuses_a_segment_that_changes_the_path(segment: str) -> None:
 
 @pytest.mark.parametrize("age", ["1", "0300", " 60 ", "9" * 40])
 async def test_an_old_reply_of_a_cache_is_none_to_this_request(age: str) -> None:
-    with pytest.raises(CallUnanswered, match="a cache has answered, with an old reply: GET at"):
+    with pytest.raises(CallUnanswered, match="a cache answered with an old reply: GET at"):
         await answered(httpx.Response(200, headers={"Age": age}))
 
 

@@ -127,7 +127,7 @@ async def test_an_endpoint_that_asks_for_time_has_not_refused_and_is_not_asked_b
     made = ClientCredentials("https://idp.example.com/token", user, password, monotonic=lambda: now[0])
     async with backend(world, made) as http:
         for now[0] in (0.0, 1.0, heeded - 0.5):
-            with pytest.raises(CredentialUnavailable, match="asked for"):
+            with pytest.raises(CredentialUnavailable, match="asked us to wait"):
                 await http.ready()
         assert len(world.asked) == 1
 

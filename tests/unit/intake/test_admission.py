@@ -147,8 +147,8 @@ def test_a_token_is_not_passed_on(intake: Admission) -> None:
         pytest.param({"params": {"a": "b"}}, "params: this backend has no parameter a; known: none", id="no-params"),
         pytest.param({"backend": "mrs", "params": {"b": ""}}, "parameter b; known: cluster_id", id="unknown-param"),
         pytest.param({"backend": "mrs", "job_id": "x"}, "job_id: is no number", id="the-adapters-own-problem"),
-        pytest.param({"job_id": ".."}, "job_id: '.' and '..' are no job ids", id="a-bad-value"),
-        pytest.param({"jobid": "x"}, "jobid: is no field of a command", id="an-unknown-field"),
+        pytest.param({"job_id": ".."}, "job_id: '.' and '..' are not job ids", id="a-bad-value"),
+        pytest.param({"jobid": "x"}, "jobid: is not a known field", id="an-unknown-field"),
     ],
 )
 def test_a_bad_command_is_rejected_with_its_field_and_the_reason(

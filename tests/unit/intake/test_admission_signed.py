@@ -48,7 +48,7 @@ REFUSED_SIGNED: dict[str, tuple[dict[str, Any], str, str | None]] = {
     "a right that is not the producer's": (signed(remote_stopped=True), NOT_ALLOWED, "low"),
     "another's key": (signed("high"), NOT_ACCEPTED, None),
     "no signature at all": ({**BARE, "force": "maybe"}, "force: ", None),
-    "a field that claims to be one": ({**BARE, "signed_by": "low"}, "signed_by: is no field", None),
+    "a field that claims to be one": ({**BARE, "signed_by": "low"}, "signed_by: is not a known field", None),
 }
 
 

@@ -38,8 +38,8 @@ SHAPES: dict[str, tuple[bytes, dict[str, Any], str | None, Item | str]] = {
         "application/json",
         MEANT,
     ),
-    "a pickle": (BODY, HEADERS, "application/x-python-serialize", "only JSON is taken"),
-    "of no type": (BODY, HEADERS, None, "only JSON is taken"),
+    "a pickle": (BODY, HEADERS, "application/x-python-serialize", "only JSON is accepted"),
+    "of no type": (BODY, HEADERS, None, "only JSON is accepted"),
     "no JSON": (b"\xff", HEADERS, "application/json", "UnicodeDecodeError"),
     "no task": (b"7", HEADERS, "application/json", "TypeError"),
 }
@@ -220,7 +220,7 @@ def test_an_action_with_an_eta_is_rejected() -> None:
     body = json.dumps([[], order, {}]).encode()
     for item in told_twice(body, {"task": "worker.abort", "id": "m-1", **TIMES}, "application/json"):
         assert isinstance(item, Malformed)
-        assert item.reason.startswith("eta: abort holds at once")
+        assert item.reason.startswith("eta: abort takes effect at once")
 
 
 def test_an_uuid_is_read_as_its_text() -> None:

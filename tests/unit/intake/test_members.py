@@ -47,7 +47,7 @@ REJECTED = {
     "a backend beyond its signer's rights": ("low", {"backend": "mrs"}, "this producer may not do this"),
     "nobody's signature": ("", {}, "the signature is not accepted"),
     "a signer who is gone": ("former", {}, "the signature is not accepted"),
-    "an unknown field": ("low", {"colour": "red"}, "colour: is no field of a command"),
+    "an unknown field": ("low", {"colour": "red"}, "colour: is not a known field"),
 }
 
 
@@ -114,8 +114,8 @@ def test_the_messages_of_batches_are_read() -> None:
     [
         ("worker.batch", {**PART, "commands": []}, {}, "commands: nothing is selected"),
         ("worker.batch_abort", {"id": "b"}, {}, "batch_abort: by: is required"),
-        ("worker.batch", PART, {"eta": "2026-11-22T12:00:00+00:00"}, "eta: batch holds at once"),
-        ("worker.batch", PART, {"callbacks": ["t"]}, "link: nothing can be run after"),
+        ("worker.batch", PART, {"eta": "2026-11-22T12:00:00+00:00"}, "eta: batch takes effect at once"),
+        ("worker.batch", PART, {"callbacks": ["t"]}, "link: Celery can't run anything after"),
     ],
     ids=["an empty part", "an order without who", "a part for later", "a part with a link"],
 )

@@ -174,7 +174,7 @@ async def test_at_work_it_has_no_problem(receiver: RabbitMQConsumer) -> None:
 
 @pytest.mark.parametrize(
     ("fullness", "problem"),
-    [(0.95, "nothing new is taken in: 90% of Redis's maxmemory is in use"), (-1.0, "Redis does not answer")],
+    [(0.95, "nothing new is taken in: over 90% of Redis's maxmemory is in use"), (-1.0, "Redis does not answer")],
     ids=["full", "away"],
 )
 async def test_while_it_may_store_nothing_it_says_why(

@@ -106,7 +106,7 @@ def test_a_submit_without_a_command_is_rejected() -> None:
     refused = read("worker.submit", "m-1", [], {"commands": []}, {})
 
     assert isinstance(refused, Malformed)
-    assert refused.reason == "commands: is empty; a worker.submit holds one command at least"
+    assert refused.reason == "commands: is empty; a worker.submit holds at least one command"
 
 
 def test_the_beginning_of_a_large_message_is_kept() -> None:

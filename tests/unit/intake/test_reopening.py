@@ -58,7 +58,7 @@ def test_no_producer_can_send_a_command_with_its_id(taken: int, build: Build) ->
     ended = build.cancellation(id=new_id())
     one = reopened(RULES, Snapshot(Record(ended, Outcome.CANCELLED)), taken)
     foreign = {"verb": "cancel", "backend": "ess", "job_id": "1"}
-    reason = "command_id: CANCELLATION-reopened is reserved for cancellations opened again"
+    reason = "command_id: CANCELLATION-reopened is reserved for reopened cancellations"
 
     for said in (INTAKE.take(foreign | {"command_id": one.command_id}, "task"), INTAKE.take(foreign, one.command_id)):
         assert isinstance(said, Rejection)

@@ -177,7 +177,7 @@ def test_no_token_is_kept_where_a_message_is_cut() -> None:
     assert not [1 for limit in range(1, 400) if CLAIMS[:10] in kept(text, limit)]
 
 
-NO_TEXT = "[{} bytes that are no text, sha256 {}]"
+NO_TEXT = "[{} bytes that are not text, sha256 {}]"
 UTF_16 = "größer".encode("utf-16-le")
 
 

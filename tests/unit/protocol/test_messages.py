@@ -180,7 +180,7 @@ def test_all_mistakes_are_told_at_once() -> None:
     with pytest.raises(InvalidCommand) as refused:
         parse_command({"verb": "stop", "job_id": ".", "lane": "x", "colour": "red"})
     told = str(refused.value)
-    assert all(name in told for name in ("verb:", "backend:", "job_id:", "lane:", "colour: is no field of a command"))
+    assert all(name in told for name in ("verb:", "backend:", "job_id:", "lane:", "colour: is not a known field"))
 
 
 def test_a_token_is_never_shown() -> None:

@@ -232,7 +232,7 @@ def test_a_mark_is_one_producers_signature() -> None:
 
 
 OBJECTIONS = {
-    "replayed": (NOT_ACCEPTED, "billing: its jti was used before", ""),
+    "replayed": (NOT_ACCEPTED, "billing: its jti has been used before", ""),
     "throttled": (NOT_ALLOWED, "billing: over 9 commands per minute", "billing"),
     "out_of_reach": (NOT_ALLOWED, "billing: has no right to the backend of this cancellation", "billing"),
 }

@@ -31,7 +31,7 @@ def unproven(cancellation: Cancellation, seen: Observation, policy: Policy, now:
         if lasting(doubt, policy):
             return _may_appear(cancellation, policy, now)
         again = ask_again(doubt, policy, now, polling.back_off(cancellation, policy.poll, doubt.times))
-        return Unproven("look again: that the job is gone was not said in the backend's own words", again)
+        return Unproven("look again: the reply that the job is gone was not in the backend's own words", again)
     if now < cancellation.gives_up_at(now) and undated(cancellation, seen, policy):
         return Unproven("look again: only a second reading of its clock shows when the job ended", now + apart(policy))
     if not cancellation.progress.parent:

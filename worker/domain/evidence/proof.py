@@ -75,7 +75,7 @@ def sign_of_life(cancellation: Cancellation, member: Observation, asked: datetim
     if member.state is JobState.CANCELLING:
         before, since = sighting.since_text if sighting is not None else "", member.since_text
         moved = before and since and before != since
-        return f"job {member.job_id} has checked in: its time is now {member.since_text}" if moved else ""
+        return f"job {member.job_id} has checked in, at {member.since_text}" if moved else ""
     if member.state is not JobState.ACTIVE:
         return ""
     if sighting is not None:

@@ -33,12 +33,12 @@ MEANINGS: Final[Mapping[str, str]] = {
     "remote_stopped": "The producer's word that the remote process no longer runs.",
     "lane": "A batch never delays interactive work.",
     "batch_id": "In every event.",
-    "labels": "In every event. A number or a boolean is as good as its text.",
+    "labels": "In every event. A number or a boolean counts as its text.",
     "params": "What the backend needs beside the id, such as cluster_id.",
     "not_before": "No call is made before this time, 30 days ahead at most.",
     "dry_run": "Look, decide and change nothing.",
     "expect": "Send nothing unless the job is in this state.",
-    "reply_to": "Sinks of the backends file that get its events, whatever they are for.",
+    "reply_to": "Sinks of the backends file that get its events, whatever their filters say.",
     "traceparent": "W3C trace context; default: that of the message's headers.",
     "token": "The producer's signature, a JWT.",
 }
@@ -94,24 +94,24 @@ def _batch() -> Schema:
     share: Schema = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
     percent = {"type": "string", "pattern": rf"^{SHARE_TEXT}(?!\n)$"}
     options: dict[str, Schema] = {
-        "rate": {"type": "number", "exclusiveMinimum": 0, "maximum": RATE_LIMIT, "description": "Starts a second."},
+        "rate": {"type": "number", "exclusiveMinimum": 0, "maximum": RATE_LIMIT, "description": "Starts per second."},
         "canary": {
             "type": "integer",
             "minimum": 0,
-            "description": "As many members as this must end without a failure first.",
+            "description": "This many members must end without a failure first.",
         },
         "stop_at": {"anyOf": [share, percent], "description": "It pauses once the share of failures passes this."},
         "max_open": {
             "type": "integer",
             "minimum": 1,
             "maximum": OPEN_LIMIT,
-            "description": "Open at once.",
+            "description": "Members open at once.",
         },
-        "on_changed": {"enum": list(get_args(OnChanged)), "description": "With `apply` no `expect` counts."},
+        "on_changed": {"enum": list(get_args(OnChanged)), "description": "With `apply`, `expect` is ignored."},
     }
     either = {name: one_of_or_null(schema) for name, schema in options.items()}
     number = {"type": "integer", "minimum": 1, "maximum": PARTS_LIMIT}
-    member = {"description": "A command; one that is wrong is rejected by itself."}
+    member = {"description": "A command; an invalid one is rejected on its own."}
     properties = {
         "batch_id": clean(128, 1),
         "part": {**number, "description": "Which part this is; not above `parts`."},
@@ -159,7 +159,7 @@ def schema() -> Schema:
     of_tasks = {name: {key: value for key, value in task.items() if key != "$defs"} for name, task in tasks().items()}
     about = (
         "One command. The keyword arguments of each task are under $defs, by the task's name. "
-        "A field that is null is as good as absent."
+        "A field that is null counts as absent."
     )
     return document(
         "commands", "Commands", about, {"$ref": "#/$defs/command", "$defs": {"command": one, **of_tasks, **parts}}

@@ -258,7 +258,7 @@ TYPES: Final[tuple[Type, ...]] = (
     ),
     Type(
         "canceller.backend.paused.v1",
-        "A backend is not called until then, after failures in a row.",
+        "After failures in a row, a backend is not called until `until`.",
         {"backend": TEXT, "failures": COUNT, "until": TIME},
     ),
     Type("canceller.backend.resumed.v1", "A backend answers again.", {"backend": TEXT}),
@@ -279,7 +279,7 @@ TYPES: Final[tuple[Type, ...]] = (
         ("traceparent",),
     ),
     of_batch("started", "All parts of a batch are there.", {"options": {"type": "object"}}),
-    of_batch("progress", "Counters of a batch have moved; once a second at most.", {}),
+    of_batch("progress", "Counters of a batch have changed; at most once a second.", {}),
     of_batch("paused", "A batch starts nothing new.", {**ORDERED, "hold": {"type": "boolean"}}, "signed_by"),
     of_batch("resumed", "A batch goes on.", ORDERED, "signed_by"),
     of_batch("finished", "The end of a batch.", ORDERED, *ORDERED),

@@ -27,7 +27,7 @@ local function is_ours(id)
 end
 
 local function expire_incomplete(batch)
-  batch.by, batch.reason = 'canceller', batch.received .. ' of ' .. batch.parts .. ' parts came within a day'
+  batch.by, batch.reason = 'canceller', batch.received .. ' of ' .. batch.parts .. ' parts arrived within a day'
   end_batch(batch, 'incomplete', now)
 end
 

@@ -96,7 +96,7 @@ def test_every_wrong_line_is_named() -> None:
     content = "job_id,verb,reason\n1,cancel,\n.,cancel,\n3,stop,\n4,cancel,\n5,halt,\n6,cancel\n"
 
     assert mistakes(content) == [
-        "line 3: job_id: '.' and '..' are no job ids: a URL would lose them",
+        "line 3: job_id: '.' and '..' are not job ids: a URL would drop them",
         "lines 4, 6: verb: must be 'cancel' or 'delete'",
         "line 7: has 2 cells, and the header has 3",
     ]
@@ -125,7 +125,7 @@ def test_runs_of_wrong_lines_are_named_as_such() -> None:
         ('{"job_id": 1}\n{"job_id": \n', "line 2: is not JSON: Expecting value"),
         ('{"job_id": 1}\n[1]\n', "line 2: is not a JSON object"),
         ('{"job_id": 1}\n{"job_id": NaN}\n', "line 2: is not JSON: NaN is not a number"),
-        ('{"job_id": 1}\n{"zzz": 2}\n', "line 2: job_id: is required, and missing; zzz: is no field of a command"),
+        ('{"job_id": 1}\n{"zzz": 2}\n', "line 2: job_id: is required but missing; zzz: is not a known field"),
         ('{"plan": 1}\n{"job_id": 1}\n', "line 1: is a plan's first line: send plans with `canceller batch apply`"),
     ],
     ids=[

@@ -53,7 +53,7 @@ def test_a_job_that_anybody_may_have_called_gone_is_not_gone_yet(build: Any, tim
     lacks = judged(build, *((at, build.seen("gone", source="unsure")) for at in times))
 
     assert lacks is not None
-    assert "not said in the backend's own words" in lacks.why
+    assert "not in the backend's own words" in lacks.why
 
 
 def test_a_job_that_anybody_may_have_called_gone_is_gone_once_that_has_lasted(build: Any) -> None:
