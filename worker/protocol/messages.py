@@ -35,14 +35,8 @@ EXACT = 2**53
 """Up to here every whole number is exact as a floating-point number."""
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:[0-5]\d)", re.ASCII)
 LINES = frozenset("\n\r\t")
-JSON_NAMES = {
-    type(None): "null",
-    bool: "a boolean",
-    int: "a number",
-    float: "a number",
-    str: "a string",
-    list: "a list",
-}
+NUMBER = "a number"
+JSON_NAMES = {type(None): "null", bool: "a boolean", int: NUMBER, float: NUMBER, str: "a string", list: "a list"}
 ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]")
 """What terminals act on instead of showing it: colours, titles, links."""
 
