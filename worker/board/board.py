@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -71,7 +70,7 @@ class Board:
         waiting = Cached(lambda: waiting_of(settings, redis), for_seconds=WAITING_FOR, patience=WAITING_FOR)
         self.totals = Cached(lambda: totals_of(settings, redis), for_seconds=TOTALS_FOR, patience=TOTALS_PATIENCE)
         self.feed = Feed(self.overview, self.batches, waiting)
-        self.sessions = Sessions(secrets.token_bytes(32))
+        self.sessions = Sessions.of(token)
         self.login = asyncio.Lock()
         self.templates = templates(settings.prefix)
         self.signs_as = key.producer if key is not None else ""

@@ -23,9 +23,23 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """Writes and reads cookies; another process does not accept them, because its secret is different."""
+    """Writes and reads cookies; processes with the same secret accept each other's."""
 
     secret: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, token: str | None) -> Sessions:
+        """Return those of a board: all processes with the same token share them; without one, no other process does.
+
+        Any visitor gets a cookie, so guessing the token from one is made slow.
+        """
+        if token is None:
+            return cls(secrets.token_bytes(32))
+        return cls(
+            hashlib.scrypt(
+                token.encode("utf-8", "surrogatepass"), salt=b"canceller board sessions", n=2**14, r=8, p=1, dklen=32
+            )
+        )
 
     def written(self, session: Session, now: float) -> str:
         """Return a cookie for a session that begins now."""
@@ -34,7 +48,7 @@ class Sessions:
         return f"{said}.{self._mac('cookie', said)}"
 
     def read(self, cookie: str, now: float) -> Session | None:
-        """Return the session of a cookie; None if it is forged, another process's, or expired."""
+        """Return the session of a cookie; None if it is forged, of another secret, or expired."""
         said, _, mac = cookie.rpartition(".")
         parts = cookie.split(".")
         if len(parts) != PARTS or not same(mac, self._mac("cookie", said)):

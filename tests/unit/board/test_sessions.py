@@ -56,3 +56,17 @@ def test_only_the_whole_token_is_the_token(given: str, expected: bool) -> None: 
 
 def test_a_secret_is_in_no_repr() -> None:
     assert "aaaa" not in repr(OURS)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "shared"),
+    [
+        pytest.param("0123456789abcdef", "0123456789abcdef", True, id="one-token"),
+        pytest.param("0123456789abcdef", "0123456789abcdeF", False, id="two-tokens"),
+        pytest.param(None, None, False, id="no-token"),
+    ],
+)
+def test_processes_share_sessions_by_their_token(one: str | None, other: str | None, *, shared: bool) -> None:
+    cookie = Sessions.of(one).written(ANN, NOW)
+
+    assert (Sessions.of(other).read(cookie, NOW) == ANN) is shared
