@@ -11,6 +11,7 @@ LIFETIME = 12 * 3600
 """Seconds for which a browser stays signed in."""
 GUEST, OPERATOR = "guest", "operator"
 PARTS = 4
+SALT = b"canceller board sessions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,8 @@ class Sessions:
         """
         if token is None:
             return cls(secrets.token_bytes(32))
-        return cls(
-            hashlib.scrypt(
-                token.encode("utf-8", "surrogatepass"), salt=b"canceller board sessions", n=2**14, r=8, p=1, dklen=32
-            )
-        )
+        text = token.encode("utf-8", "surrogatepass")
+        return cls(hashlib.scrypt(text, salt=SALT, n=2**14, r=8, p=1, dklen=32))
 
     def written(self, session: Session, now: float) -> str:
         """Return a cookie for a session that begins now."""
