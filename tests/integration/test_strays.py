@@ -159,11 +159,28 @@ async def test_a_list_that_may_not_be_read_is_left_out(redis: Redis, redis_url: 
         "some", enabled=True, passwords=["+p"], keys=["*commands*", "celery*"], categories=["+@all"]
     )
     user = Redis.from_url(redis_url, username="some", password="p")
-    found = await StraySearch(user, "commands", everywhere=True).look()
+    search = StraySearch(user, "commands", everywhere=True)
+    await redis.acl_log_reset()
+    seen = [(await search.look(), [one["count"] for one in await redis.acl_log()]) for _ in range(2)]
     await user.aclose()
     await redis.acl_deluser("some")
 
-    assert found == [Stray("shop_commands", 1)]
+    assert [found for found, _ in seen] == [[Stray("shop_commands", 1)]] * 2
+    assert search.denied == {b"cancels"}
+    assert seen[0][1] == seen[1][1] != []  # it is not tried again
+
+
+@pytest.mark.parametrize(
+    ("denied", "named"),
+    [
+        pytest.param({b"celery"}, "1 other list (celery)", id="one"),
+        pytest.param({b"d", b"c", b"b", b"a"}, "4 other lists (a, b, c and 1 more)", id="many"),
+    ],
+)
+def test_check_says_which_lists_may_not_be_read(denied: set[bytes], named: str) -> None:
+    (found,) = stray_findings([], "commands", denied=denied)
+
+    assert f"may not look into {named}, where commands" in found.text
 
 
 STRAY_TEXTS = {"all searched": (True, 1), "a part searched": (False, 2)}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from redis.asyncio import Redis
+from redis.exceptions import NoPermissionError
 
 from ..protocol.batches import BATCH_TASKS
 from ..protocol.operator_actions import TASKS
@@ -77,6 +78,8 @@ class StraySearch:
         self._cursor = 0
         self.through = True
         """Whether the last search has reached the end of the database, and looked into every list."""
+        self.denied: set[bytes] = set()
+        """Lists into which this Redis user may not look; each is tried once, as Redis logs every denial."""
 
     async def look(self, pages: int = PAGES) -> list[Stray]:
         """Search the next part of the database; the first part follows the last."""
@@ -90,7 +93,7 @@ class StraySearch:
             self.through = self._cursor == 0
             if self.through:
                 break
-        unread = [*sorted(near), *sorted(far)[:MOST_LISTS]]
+        unread = [*sorted(near - self.denied), *sorted(far - self.denied)[:MOST_LISTS]]
         self.through &= len(far) <= MOST_LISTS
         found: list[Stray] = []
         for start in range(0, len(unread), AT_ONCE):
@@ -108,6 +111,8 @@ class StraySearch:
         found = await pipe.execute(raise_on_error=False)
         strays: list[Stray] = []
         for name, newest, oldest, length, read in zip(names, *(found[part::4] for part in range(4)), strict=True):
+            if isinstance(length, NoPermissionError):
+                self.denied.add(name)
             if read or not isinstance(length, int):
                 continue
             if {task_of(raw) for raw in (newest, oldest) if isinstance(raw, bytes)} & OURS:

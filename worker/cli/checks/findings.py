@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,6 +10,8 @@ from ...intake.strays import Stray, visible_name
 from ...views.counted import counted
 
 OLDEST = (6, 2)
+NAMED = 3
+"""How many lists that may not be read are named."""
 
 Verdict = Literal["ok", "warning", "wrong"]
 
@@ -58,12 +60,25 @@ def left_behind(backend: str, place: str, count: int, looked_at: int) -> Finding
     return Finding("warning", f"backend {backend}", text)
 
 
-def stray_findings(strays: Sequence[Stray], queue: str, *, through: bool = True) -> Iterator[Finding]:
-    """Report commands in other lists than the queue, which no worker reads; `through` if all lists were searched."""
+def stray_findings(
+    strays: Sequence[Stray], queue: str, *, through: bool = True, denied: Collection[bytes] = ()
+) -> Iterator[Finding]:
+    """Report commands in other lists than the queue, which no worker reads.
+
+    `through` says whether all lists were searched, `denied` names those into which the Redis user may not look.
+    """
     for stray in strays:
         several = f"{counted(stray.length, 'message')} in {visible_name(stray.name)}"
         text = f"{several}, commands among them, which no worker reads: {stray.way_out(queue)}"
         yield Finding("warning", f"queue {queue}", text)
+    if denied:
+        names = ", ".join(visible_name(one.decode("utf-8", "backslashreplace")) for one in sorted(denied)[:NAMED])
+        more = f" and {len(denied) - NAMED} more" if len(denied) > NAMED else ""
+        text = (
+            f"this Redis user may not look into {counted(len(denied), 'other list')} ({names}{more}), where commands "
+            "of producers that name no queue or another one would be: check as a user who may read all keys"
+        )
+        yield Finding("ok", f"queue {queue}", text)
     if not through:
         yield Finding(
             "ok", f"queue {queue}", "the broker holds many keys: not all of its lists were searched for commands"

@@ -108,7 +108,8 @@ async def _strays(broker: RedisTarget, queue: str) -> list[Finding]:
     client = connect_to(broker)
     try:
         search = StraySearch(client, queue, everywhere=True)
-        return list(stray_findings(await search.look(MOST_PAGES), queue, through=search.through))
+        strays = await search.look(MOST_PAGES)
+        return list(stray_findings(strays, queue, through=search.through, denied=search.denied))
     except (RedisError, OSError) as error:
         return [Finding("warning", f"queue {queue}", f"other lists could not be searched for commands: {error}")]
     finally:
