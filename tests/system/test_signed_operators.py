@@ -179,7 +179,7 @@ def test_whoever_replays_a_command_vouches_for_it(guarded: Cell) -> None:
     named = run(signing(guarded), "dead-letters", "replay", letter["id"])
     guarded.wait_finished(1)
 
-    assert (unnamed.stdout, "3 stay" in unnamed.stderr) == ("", True)
+    assert (unnamed.stdout, "3 left where they are" in unnamed.stderr) == ("", True)
     assert named.returncode == Exit.DONE, named.stderr
     assert guarded.finished("ess", "1")["data"]["signed_by"] == "chief"
     assert guarded.finished("ess", "1")["data"]["command_ids"] == [forged]
