@@ -196,9 +196,11 @@ def read_page(
 
 
 def no_page(reply: Reply) -> bool:
-    """Whether ESS says that a list has no such page, in a body of the form that its errors have."""
-    missing = not reply.ok and judge(reply, Action.LOOK, NO_JOB).kind is AnswerKind.NOT_FOUND
-    return missing and any(_told(reply, NO_JOB)[:2])
+    """Whether ESS says in its own words, which have its code, that a list has no such page."""
+    if reply.ok:
+        return False
+    judged = judge(reply, Action.LOOK, NO_JOB)
+    return judged.kind is AnswerKind.NOT_FOUND and judged.source is Source.OWN
 
 
 def no_list(reply: Reply, what: str = "children") -> Answer:

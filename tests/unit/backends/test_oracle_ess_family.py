@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from unit.backends.ess_exchanges import EMPTY, ESS, REQUESTS, kid, look, page, parent, tails, words
+from unit.backends.ess_exchanges import EMPTY, ESS, NO_PAGE, REQUESTS, kid, look, page, parent, tails, words
 from unit.backends.exchanges import CLOCK, LOGIN, give, play
 
 from worker.backends.adapter import NoReply, Reply
@@ -69,7 +69,7 @@ def test_a_job_that_could_have_children_before_is_still_asked_for_them(known: di
             [page(kid(1), kid(2)), page(kid(1), kid(2)), page(kid(3)), EMPTY], 4, id="the-first-page-has-two-numbers"
         ),
         pytest.param([page(kid(1), kid(2), kid(3)), *[page(kid(1), kid(2), kid(3))] * 2], 3, id="all-pages-are-one"),
-        pytest.param([page(kid(1), kid(2), kid(3), count=3), give({"title": "Not Found"}, 404)], 2, id="no-such-page"),
+        pytest.param([page(kid(1), kid(2), kid(3), count=3), NO_PAGE], 2, id="no-such-page"),
         pytest.param([page(SELF, kid(1), kid(2)), page(kid(3), count=4), EMPTY], 3, id="with-the-parent-itself"),
         pytest.param([page(SELF | {"absParentRequestId": None}, kid(1), kid(2), kid(3)), EMPTY], 2, id="its-own-top"),
         pytest.param([page(kid("1"), kid(2, top="4711"), kid(3)), EMPTY], 2, id="ids-as-texts"),
@@ -135,13 +135,28 @@ def test_a_list_that_cannot_be_used_never_means_no_children(listing: Reply) -> N
 
 @pytest.mark.parametrize("listing", UNUSABLE.values(), ids=UNUSABLE)
 def test_nor_does_a_later_page(listing: Reply) -> None:
-    if listing is UNUSABLE["not-found"]:
-        listing = give({"message": "no Route matched with those values"}, 404)
-
     _, one = parent(page(kid(7)), listing)
 
     assert words(one) == {"7": "CANCELLED"}
     assert (one.unlisted is not None, one.final) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param({"title": "Not Found"}, id="a-title"),
+        pytest.param({"type": "about:blank", "title": "Not Found", "status": 404}, id="the-form-of-ess's-errors"),
+        pytest.param({"title": "Not Found", "detail": "No page 1 for request 4711."}, id="a-detail"),
+        pytest.param({"title": "Not Found", "errorCode": "GW-404"}, id="another's-code"),
+        pytest.param({"title": "Not Found", "errorCode": None}, id="no-code"),
+        pytest.param({"message": "no Route matched with those values"}, id="kong"),
+    ],
+)
+def test_a_404_that_anybody_may_have_given_ends_no_list(body: dict[str, Any]) -> None:
+    _, one = parent(page(kid(7), count=1), give(body, 404))
+
+    assert "the list of children can't be read" in one.unlisted.detail
+    assert not one.final
 
 
 @pytest.mark.parametrize("top", [None, 9, 0, "", "x"], ids=repr)
@@ -153,7 +168,7 @@ def test_who_does_not_name_the_family_is_a_stranger(top: object) -> None:
 
 @pytest.mark.parametrize(
     "last",
-    [EMPTY, page(kid(1), count=2), give({"title": "Not Found"}, 404)],
+    [EMPTY, page(kid(1), count=2), NO_PAGE],
     ids=["empty", "nothing-new", "no-such-page"],
 )
 def test_children_that_were_counted_and_not_shown_are_not_known(last: Reply) -> None:
