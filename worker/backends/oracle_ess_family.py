@@ -9,14 +9,14 @@ are looked at by their ids.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Collection, Generator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
 from ..domain.model import FINAL, Answer, AnswerKind, Job, JobState, Observation, Source, unanswered
-from .adapter import UNAUTHORIZED, NoReply, Reply, Request
+from .adapter import UNAUTHORIZED, NoReply, Reply, Request, whole_number
 from .oracle_ess_words import (
     FIELDS,
     IDS,
@@ -55,6 +55,7 @@ NOT_LIVING = "".join(
 
 FOREIGN = "the list of children can't be used: it shows requests that are not of this family"
 BROKEN = "the list of children can't be used: it shows a request whose parent it leaves out"
+UNCOUNTED = "the list of children may not be whole: its count can't be read"
 DISORDERED = "the list of children can't be used: it is not in the order that was asked for"
 SHRUNK = "the list of children has become shorter: it is read again from its start"
 
@@ -193,7 +194,7 @@ class _Family:
         read: list[tuple[int, Mapping[str, Entry]]] = []
         seen: set[str] = set()
         before: set[str] | None = None
-        total = 0
+        counts: list[int | None] = []
         room = max(0, self._left - min(KEPT, len(self._job.living)))  # the rest is for looks at single children
         for number in range(first, first + min(most, room)):
             self._left -= 1
@@ -206,8 +207,8 @@ class _Family:
                 return Pages(tuple(read), why=no_list(reply), refused=refused)
             if not all(any(request_id(item.get(name)) in kin for name in named_by) for item in shown.values()):
                 return Pages(tuple(read), why=_unread(FOREIGN))
-            counted = (reply.data or {}).get("count")  # whether in all or on this page is not documented
-            total = max(total, counted if isinstance(counted, int) else 0)
+            told = (reply.data or {}).get("count")  # whether in all or on this page is not documented
+            counts.append(0 if told is None else whole_number(told))
             unseen = (one for one in shown if one not in seen)
             new = {one: Entry(shown[one], observation(shown[one], one, reply.date)) for one in unseen}
             if only_living and any(member.seen.state in FINAL for member in new.values()):
@@ -216,14 +217,12 @@ class _Family:
                 before = None  # the next page shows whether this is the end
                 continue
             if not new:
-                if not first and total > len(seen):
-                    why = f"the list of children is not whole: it counts {total} and shows {len(seen)}"
-                    return Pages(tuple(read), why=_unread(why))
-                return Pages(tuple(read), whole=True)
+                lacks = _lacks(counts, None if first else len(seen))
+                return Pages(tuple(read), whole=lacks is None, why=lacks)
             before = set(shown)
             seen |= new.keys()
             read.append((number, new))
-            if only_short and total > most * len(new):
+            if only_short and _total(counts) > most * len(new):
                 break
         return Pages(tuple(read))
 
@@ -303,6 +302,20 @@ class _Family:
         if pages.whole or pages.why is not None:
             return pages.why
         return _unread(f"the list of children is long: {self._pages} pages are read, the next look reads on")
+
+
+def _total(counts: Sequence[int | None]) -> int:
+    """Return the most requests that a page has counted; 0 if none was counted."""
+    return max(count or 0 for count in counts)
+
+
+def _lacks(counts: Sequence[int | None], shown: int | None) -> Answer | None:
+    """Say why a list that was read to its end is not whole; `shown` is how many requests it has, None if not known."""
+    if None in counts:
+        return _unread(UNCOUNTED)
+    if shown is not None and _total(counts) > shown:
+        return _unread(f"the list of children is not whole: it counts {_total(counts)} and shows {shown}")
+    return None
 
 
 def _unread(why: str) -> Answer:

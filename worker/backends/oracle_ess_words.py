@@ -25,6 +25,7 @@ from .adapter import (
     text,
     unseen,
     unusable,
+    whole_number,
 )
 from .times import real
 
@@ -190,8 +191,14 @@ def names_another(data: Item, job_id: str) -> bool:
 def read_page(
     query: Mapping[str, str], number: int = 0
 ) -> Generator[Request, Reply, tuple[Reply, dict[str, Item] | None]]:
-    """Read a page of a list: the reply, and its requests by id; None if any can't be read, or two share an id."""
+    """Read a page of a list: the reply, and its requests by id; None if any can't be read, or two share an id.
+
+    A page that lists nothing and counts none is empty, whether it has the list or leaves it out.
+    """
     reply = yield Request("GET", (*REQUESTS, "search", str(number)) if number else REQUESTS, query, HEADERS)
+    data = reply.data if reply.ok else None
+    if data and data.get("items") is None and whole_number(data.get("count")) == 0 and not tells_error(data):
+        return reply, {}
     return reply, items(reply, "items", "requestId", request_id)
 
 

@@ -11,7 +11,7 @@ from unit.backends.ess_exchanges import EMPTY, ESS, NO_PAGE, REQUESTS, kid, look
 from unit.backends.exchanges import CLOCK, LOGIN, give, play
 
 from worker.backends.adapter import NoReply, Reply
-from worker.backends.oracle_ess_family import FOREIGN
+from worker.backends.oracle_ess_family import FOREIGN, UNCOUNTED
 from worker.backends.oracle_ess_words import FIELDS
 from worker.domain.model import FINAL, AnswerKind, Job, JobState
 
@@ -108,6 +108,11 @@ def test_a_child_is_shown_as_the_page_that_it_came_with_had_it() -> None:
 UNUSABLE = {
     "no-items": give({}),
     "null": give({"items": None, "batch": []}),
+    "nothing-and-a-count": give({"items": None, "count": 1}),
+    "nothing-and-no-count": give({"count": None}),
+    "a-count-beside-an-error": give({"count": 0, "errorCode": "ESS-00500"}),
+    "a-list-beside-an-error": give({"items": [], "errorCode": "ESS-00500"}),
+    "no-content": Reply(204),
     "text-for-an-item": page("1"),
     "item-without-id": page(kid(1), {"state": "RUNNING", "absParentRequestId": 4711}),
     "id-that-is-none": page(kid("a/b")),
@@ -175,6 +180,48 @@ def test_children_that_were_counted_and_not_shown_are_not_known(last: Reply) -> 
     _, one = parent(page(kid(1), count=2), last, last)
 
     assert one.unlisted.detail == "the list of children is not whole: it counts 2 and shows 1"
+
+
+@pytest.mark.parametrize("count", ["2", " 2 ", 2.0, "2.0"], ids=repr)
+def test_a_count_is_read_however_a_whole_number_is_written(count: object) -> None:
+    _, one = parent(page(kid(1), count=count), EMPTY)
+    assert one.unlisted.detail == "the list of children is not whole: it counts 2 and shows 1"
+
+    _, one = parent(page(kid(1), kid(2), count=count), EMPTY)
+    assert (one.unlisted, one.final) == (None, True)
+
+
+@pytest.mark.parametrize("count", ["two", "", "2.5", 0.5, -1, "-1", True, [2], {}, "9" * 30, 1e300], ids=repr)
+@pytest.mark.parametrize("at", [0, 1], ids=["on-the-first-page", "on-the-last-page"])
+def test_a_list_whose_count_cannot_be_read_may_not_be_whole(at: int, count: object) -> None:
+    counts = [{}, {}]
+    counts[at] = {"count": count}
+    _, one = parent(page(kid(1, "RUNNING"), **counts[0]), page(**counts[1]))
+
+    assert (words(one), one.unlisted.detail, one.final) == ({"1": "RUNNING"}, UNCOUNTED, False)
+
+
+def test_a_list_that_counts_nothing_is_read_to_its_end() -> None:
+    _, one = parent(page(kid(1), count=None), page(count=None))
+
+    assert (words(one), one.unlisted) == ({"1": "CANCELLED"}, None)
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [
+        pytest.param({"items": [], "count": 0}, id="an-empty-list"),
+        pytest.param({"items": None, "count": 0}, id="null"),
+        pytest.param({"count": 0, "links": []}, id="left-out"),
+        pytest.param({"items": None, "count": "0"}, id="counted-by-a-text"),
+        pytest.param({"items": None, "count": 0.0, "errorCode": None}, id="no-error"),
+    ],
+)
+def test_a_page_that_lists_nothing_and_counts_none_is_empty(empty: dict[str, Any]) -> None:
+    assert parent(give(empty))[1].unlisted is None
+
+    _, one = parent(page(kid(1), count=1), give(empty))
+    assert (words(one), one.unlisted, one.final) == ({"1": "CANCELLED"}, None, True)
 
 
 def test_a_busy_list_says_when_to_come_back() -> None:
