@@ -24,6 +24,7 @@ from .oracle_ess_words import (
     Entry,
     Item,
     by_ids,
+    is_child,
     look_at,
     no_list,
     no_page,
@@ -55,6 +56,7 @@ NOT_LIVING = "".join(
 
 FOREIGN = "the list of children can't be used: it shows requests that are not of this family"
 BROKEN = "the list of children can't be used: it shows a request whose parent it leaves out"
+ORPHAN = "the list of children can't be used: it shows none, but the request is a child that does not name its parent"
 UNCOUNTED = "the list of children may not be whole: its count can't be read"
 DISORDERED = "the list of children can't be used: it is not in the order that was asked for"
 SHRUNK = "the list of children has become shorter: it is read again from its start"
@@ -83,13 +85,18 @@ class Pages(NamedTuple):
 
 def with_children(job: Job, data: Item, seen: Observation) -> Exchange[Observation]:
     """Read the children of a request that was just seen; its own observation is kept even if that fails."""
-    # All descendants name the request at the top, which was submitted; that is ours if ours names no parent.
+    # All descendants name the request at the top, which was submitted. That is ours if ours names no parent, unless its
+    # type shows that it has one: the request at the top is not known then.
     top, parent = request_id(data.get("absParentRequestId")), request_id(data.get("parentRequestId"))
-    family = _Family(job, top or (job.id if parent in {"", job.id} else ""))
+    unnamed = not top and parent in {"", job.id}
+    orphan = unnamed and is_child(data)
+    family = _Family(job, job.id if unnamed and not orphan else top)
     try:
         unlisted = yield from family.read_list()
     except NoReply as error:
         return family.result(seen, unanswered(f"the list of children can't be read: {error}"))
+    if orphan and not family.found:
+        unlisted = unlisted or _unread(ORPHAN)
     if unlisted is None or not _in_trouble(unlisted):
         unlisted = (yield from family.look_at_missing()) or unlisted
     return family.result(seen, unlisted)
@@ -125,6 +132,11 @@ class _Family:
         }
         children = (*self._children.values(), *unseen.values())
         return replace(seen, parent=True, children=children, unlisted=unlisted, pages=self._pages, long=self._long)
+
+    @property
+    def found(self) -> bool:
+        """Whether any child was seen."""
+        return bool(self._children)
 
     def read_list(self) -> Exchange[Answer | None]:
         """Read the list of the children; return why not all of them could be seen, None if they were."""

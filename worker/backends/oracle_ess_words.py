@@ -170,6 +170,11 @@ def observation(data: Item, job_id: str, clock: datetime | None) -> Observation:
     )
 
 
+def is_child(data: Item) -> bool:
+    """Whether a request was not submitted itself, by its type."""
+    return word(data.get("requestType")) in CHILD_TYPES
+
+
 def state_word(data: Item) -> str:
     """Return the state as it was sent; empty if there is none, and then the data is no request."""
     state = data.get("state")

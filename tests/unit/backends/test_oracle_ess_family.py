@@ -26,8 +26,6 @@ SELF = kid(4711, requestType="RECUR_PARENT", parentRequestId=None)
         pytest.param({"requestType": "RECUR_PARENT"}, id="recurrence"),
         pytest.param({"requestType": "JOBSET_SINGLETON"}, id="jobset"),
         pytest.param({"requestType": "JOBSET_RECUR_PARENT"}, id="recurring-jobset"),
-        pytest.param({"requestType": "JOBSET_RECUR_CHILD"}, id="one-of-a-recurring-jobset"),
-        pytest.param({"requestType": "JOBSET_STEP"}, id="step-that-may-be-a-jobset"),
         pytest.param({"requestType": "recur_parent"}, id="small-letters"),
         pytest.param({"requestType": "SINGLETON", "state": "PAUSED"}, id="paused"),
         pytest.param({"requestType": "SINGLETON", "previousState": "PAUSED"}, id="was-paused"),
