@@ -240,8 +240,10 @@ def tells_error(data: Mapping[str, Any]) -> bool:
 
 
 def silent(reply: Reply) -> bool:
-    """Whether a success has no body, or an object that reports no error."""
-    return not reply.body.strip() if reply.data is None else not tells_error(reply.data)
+    """Whether a success has no body, or an object that says nothing."""
+    if reply.data is None:
+        return not reply.body.strip()
+    return all(value is None for value in reply.data.values())
 
 
 def job_in(

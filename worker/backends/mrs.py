@@ -248,8 +248,8 @@ class Mrs(Adapter):
             return _judge(reply, action)
         if not (older and cancels):
             return taken(reply, fits=silent(reply))
-        data = job_in(reply, ("job_execution",), _word) or {}
-        return taken(reply, fits=bool(data) and not about_another(job, data.get("id")))
+        named = (job_in(reply, ("job_execution",), lambda body: "id" in body) or {}).get("id")
+        return taken(reply, fits=bool(named) and not about_another(job, named))
 
     def _cluster_id(self, job: Job) -> str:
         return job.params.get("cluster_id") or self.cluster_id

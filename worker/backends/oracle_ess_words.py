@@ -85,7 +85,6 @@ FLAGS: Mapping[str, str] = {"asynchronous": "isAsynchronous", "force_allowed": "
 WRITTEN_FLAGS: Mapping[str, bool] = {"true": True, "false": False}
 LINK = frozenset({"href", "rel", "links"})
 """Keys of the link with which ESS answers a change; the form of that link differs between releases."""
-PROBLEM = ("errorCode", "error")
 REQUESTS = ("ess", "rest", "scheduler", "v1", "requests")
 HEADERS: Mapping[str, str] = {"Accept": "application/json, application/vnd.oracle.resource+json"}
 IDS = 100
@@ -120,7 +119,7 @@ def judge_change(reply: Reply, action: Action, job: Job) -> Answer:
     data = reply.data
     if not data:
         return taken(reply, fits=silent(reply))
-    linked = not LINK.isdisjoint(data) and not any(data.get(name) for name in PROBLEM)
+    linked = not LINK.isdisjoint(data) and not tells_error(data)
     return taken(reply, fits=linked and not names_another(data, job.id))
 
 

@@ -165,7 +165,7 @@ class Sahara(Adapter):
         if action is Action.DELETE:
             return taken(reply, fits=not reply.body.strip())
         before = _seen(reply, job)
-        if isinstance(before, Answer):
+        if isinstance(before, Answer) or not _names(_record(reply), job):
             return taken(reply, fits=False)
         ignored = before.provisional
         return replace(
@@ -198,15 +198,23 @@ def _seen(reply: Reply, job: Job) -> Observation | Answer:
     if not reply.ok:
         judged = _judge(reply, Action.LOOK, job)
         return unseen(reply, job, judged, judged.code or str(reply.status))
-    data = job_in(reply, ("job_execution", "job"), lambda body: "info" in body)
+    data = _record(reply)
     # A record that names our job has no state while the engine has reported nothing about it (SEED S4).
-    untold = data is not None and text(data.get("id"), LONGEST_ID) == job.id and not data.get("info", True)
-    seen = _observation(data or {}, job, reply.date)
-    if data is None or not (untold or seen.raw):
+    untold = _names(data, job) and not data.get("info", True)
+    seen = _observation(data, job, reply.date)
+    if not (untold or seen.raw):
         return unusable(reply, "the reply does not say how the job is")
     if about_another(job, data.get("id")):
         return unusable(reply, "the reply is about another job")
     return seen
+
+
+def _record(reply: Reply) -> Mapping[str, Any]:
+    return job_in(reply, ("job_execution", "job"), lambda body: "info" in body) or {}
+
+
+def _names(data: Mapping[str, Any], job: Job) -> bool:
+    return text(data.get("id"), LONGEST_ID) == text(job.id, LONGEST_ID)
 
 
 def _observation(data: Mapping[str, Any], job: Job, clock: datetime | None) -> Observation:
