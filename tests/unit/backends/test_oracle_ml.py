@@ -54,8 +54,12 @@ def test_a_202_is_running() -> None:
 @pytest.mark.parametrize(
     ("data", "status", "state", "raw"),
     [
-        pytest.param({"status": "queued"}, 202, JobState.ACTIVE, "queued", id="202-any-word"),
-        pytest.param({"status": "not running yet"}, 202, JobState.ACTIVE, "not running yet", id="202-waiting"),
+        pytest.param({"status": "running"}, 202, JobState.ACTIVE, "running", id="202-running"),
+        pytest.param({"status": "FINISH"}, 202, JobState.SUCCEEDED, "FINISH", id="202-finish"),
+        pytest.param({"status": "job failed"}, 202, JobState.UNKNOWN, "job failed", id="202-failed"),
+        pytest.param({"status": "FINISHED"}, 202, JobState.UNKNOWN, "FINISHED", id="202-finished"),
+        pytest.param({"status": "queued"}, 202, JobState.UNKNOWN, "queued", id="202-another-word"),
+        pytest.param({"status": "not running yet"}, 202, JobState.UNKNOWN, "not running yet", id="202-not-running"),
         pytest.param(
             {"status": "job is still running"}, 200, JobState.ACTIVE, "job is still running", id="200-pending"
         ),
