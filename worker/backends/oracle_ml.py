@@ -53,6 +53,8 @@ RUNS = re.compile(r"(?:(?P<job>(?:the |this |your )?job(?: \S+)?) is )?(?:still 
 OF_A_JOB = ("job_id", "jobId", "createdDate", "elapsedTime")
 """Fields of a job: a 2xx other than 202 needs one for a bare "running", which may be about the health of a service."""
 FINISHED = "FINISH"
+PARAMETERS = re.compile(r";[^/]*")
+"""Parameters of a segment of a path (RFC 3986, 3.3), such as a session: they do not change what it names."""
 RESULT = re.compile(r"/jobs/([^/]+)/result/?\Z")
 FINISHED_DETAIL = "finished; Oracle ML does not say here whether with success, its result does"
 FACTS = ("request_id",)
@@ -171,7 +173,8 @@ def _finished(reply: Reply, job: Job) -> Observation | Answer:
 def _named_by(reply: Reply) -> str:
     """Return the job whose result a 302 names (`.../jobs/{id}/result`), empty if it names none."""
     place = reply.headers.get("content-location") or reply.headers.get("location", "")
-    found = RESULT.search(place.partition("?")[0])
+    path = re.split("[?#]", place, maxsplit=1)[0]
+    found = RESULT.search(PARAMETERS.sub("", path))
     return unquote(found[1]) if found else ""
 
 
