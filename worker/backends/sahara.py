@@ -101,7 +101,8 @@ class Sahara(Adapter):
     def look(self, job: Job) -> Look:
         """Read the job; v1.1 has Sahara ask its engine first, v2 shows what the engine last told Sahara.
 
-        If the engine gives no answer, or has forgotten the job, the record alone is read, however old it is.
+        If the engine gives no answer, or has forgotten the job, or somebody else replies, the record alone is read,
+        however old it is.
         """
         headers, path = HEADERS[self.dialect], (*self._jobs, job.id)
         if self.dialect == "v2":
@@ -111,10 +112,10 @@ class Sahara(Adapter):
             reply = yield Request("GET", (*path, "refresh-status"), headers=headers)
             seen = _seen(reply, job)
         except NoReply:
-            seen = None
-        unanswered = isinstance(seen, Answer) and seen.kind is AnswerKind.UNANSWERED and seen.retry_after is None
-        if seen is not None and not unanswered:
-            return seen
+            pass
+        else:
+            if _tells(seen) or reply.retry_after is not None:
+                return seen
         reply = yield Request("GET", path, headers=headers)
         return _seen(reply, job)
 
@@ -207,6 +208,13 @@ def _seen(reply: Reply, job: Job) -> Observation | Answer:
     if about_another(job, data.get("id")):
         return unusable(reply, "the reply is about another job")
     return seen
+
+
+def _tells(seen: Observation | Answer) -> bool:
+    """Whether a reply shows something of the job, or why nothing can be shown, and nobody else can have sent it."""
+    if isinstance(seen, Observation):
+        return seen.source is Source.OWN
+    return seen.kind is AnswerKind.BUSY or (seen.kind is AnswerKind.REFUSED and seen.source is not Source.UNSURE)
 
 
 def _record(reply: Reply) -> Mapping[str, Any]:
