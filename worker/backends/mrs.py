@@ -283,7 +283,8 @@ def _error(reply: Reply) -> tuple[str, str]:
     """Return an error's code and text, also from a body that is almost JSON, or that gives the code as a number."""
     fields: Mapping[str, object] | None = reply.data
     if fields is None:
-        fields = dict(ERROR_FIELD.findall(reply.body[:4000].decode("utf-8", "replace")))
+        told = set(ERROR_FIELD.findall(reply.body[:4000].decode("utf-8", "replace")))
+        fields = found if len(found := dict(told)) == len(told) else {}
     code = text(fields.get("error_code"))
     return code.zfill(4) if code.isdecimal() else code, text(fields.get("error_msg"))
 
