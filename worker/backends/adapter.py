@@ -83,6 +83,15 @@ def text(value: object, limit: int = 200) -> str:
     return written[:limit].strip()
 
 
+WHOLE = re.compile(r"([0-9]{1,18})(?:\.0+)?")
+
+
+def whole_number(value: object) -> int | None:
+    """Read how many there are, as a number or a text; None if that is no whole number."""
+    found = WHOLE.fullmatch(str(value) if isinstance(value, float) else text(value))
+    return int(found[1]) if found else None
+
+
 def facts(data: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, str]:
     """Pick the listed fields that a reply gives a value."""
     return {name: value for name in names if (value := text(data.get(name)))}
@@ -231,8 +240,10 @@ def tells_error(data: Mapping[str, Any]) -> bool:
 
 
 def silent(reply: Reply) -> bool:
-    """Whether a success has no body, or an object that reports no error."""
-    return not reply.body.strip() if reply.data is None else not tells_error(reply.data)
+    """Whether a success has no body, or an object that says nothing."""
+    if reply.data is None:
+        return not reply.body.strip()
+    return all(value is None for value in reply.data.values())
 
 
 def job_in(
@@ -275,10 +286,10 @@ def items(
 ) -> dict[str, Mapping[str, Any]] | None:
     """Return the objects of the list `name` in a success's body, by the id that `read` makes of their `key`.
 
-    None if there is no such list, an entry can't be read, or two entries have the same id.
+    None if there is no such list, or an error beside it, an entry can't be read, or two entries have the same id.
     """
     entries = reply.data.get(name) if reply.ok and reply.data else None
-    if not isinstance(entries, list):
+    if not isinstance(entries, list) or tells_error(reply.data or {}):
         return None
     found: dict[str, Mapping[str, Any]] = {read(one.get(key)): one for one in entries if isinstance(one, dict)}
     return found if len(found) == len(entries) and "" not in found else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 
@@ -25,6 +25,10 @@ A reply must not be able to choose any codec that Python can load: some are slow
 """
 LONGEST_INTEGER = 640
 """The most digits that Python always turns into an int; its limit is 4,300, or lower if it is configured so."""
+NAME_ENDS = b'":'
+"""What follows each name in an object. It also occurs in texts, but as often in a copy of the same JSON, unless one of
+its two characters is written as `ESCAPED`."""
+ESCAPED = b"\\u00"
 GUARDS = (")]}',", ")]}'", "while(1);", "for(;;);")
 """Prefixes of JSON that keep a browser from running it as a script."""
 
@@ -34,16 +38,19 @@ def parsed(body: bytes, content_type: str = "") -> object:
     """Read JSON, None if it is none.
 
     What only a lenient reader accepts is read too: a BOM, NaN, a lone surrogate, a guard in front, a character in
-    another charset. A whole number that is too long for Python is read as infinite.
+    another charset. A whole number that is too long for Python is read as infinite. An object that gives one name two
+    values can mean either, so it is no JSON.
     """
     try:
-        return msgspec.json.decode(body)
-    except (ValueError, RecursionError):
+        value = msgspec.json.decode(body)
+        if ESCAPED not in body and msgspec.json.encode(value).count(NAME_ENDS) == body.count(NAME_ENDS):
+            return value  # with all its names, and else it is read again, more slowly
+    except (ValueError, ArithmeticError, RecursionError):
         pass
     written = text_of(body, content_type).lstrip(" \t\r\n\ufeff")
     guard = next((guard for guard in GUARDS if written.startswith(guard)), "")
     try:
-        return json.loads(written.removeprefix(guard), parse_int=integer)
+        return json.loads(written.removeprefix(guard), parse_int=integer, object_pairs_hook=unambiguous)
     except (ValueError, RecursionError):
         return None
 
@@ -61,3 +68,13 @@ def text_of(body: bytes, content_type: str) -> str:
 def integer(digits: str) -> float:
     """Read a whole number, as a float if it is long: Python reads a float of any length, in linear time."""
     return int(digits) if len(digits) <= LONGEST_INTEGER else float(digits)
+
+
+def unambiguous(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    """Return an object's names and values; raises ValueError if a name has two values."""
+    found = dict(pairs)
+    if len(found) < len(pairs) and any(
+        (type(found[name]), found[name]) != (type(value), value) for name, value in pairs
+    ):
+        raise ValueError("a name has two values")
+    return found

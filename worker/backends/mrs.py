@@ -248,8 +248,8 @@ class Mrs(Adapter):
             return _judge(reply, action)
         if not (older and cancels):
             return taken(reply, fits=silent(reply))
-        data = job_in(reply, ("job_execution",), _word) or {}
-        return taken(reply, fits=bool(data) and not about_another(job, data.get("id")))
+        named = (job_in(reply, ("job_execution",), lambda body: "id" in body) or {}).get("id")
+        return taken(reply, fits=bool(named) and not about_another(job, named))
 
     def _cluster_id(self, job: Job) -> str:
         return job.params.get("cluster_id") or self.cluster_id
@@ -283,7 +283,8 @@ def _error(reply: Reply) -> tuple[str, str]:
     """Return an error's code and text, also from a body that is almost JSON, or that gives the code as a number."""
     fields: Mapping[str, object] | None = reply.data
     if fields is None:
-        fields = dict(ERROR_FIELD.findall(reply.body[:4000].decode("utf-8", "replace")))
+        told = set(ERROR_FIELD.findall(reply.body[:4000].decode("utf-8", "replace")))
+        fields = found if len(found := dict(told)) == len(told) else {}
     code = text(fields.get("error_code"))
     return code.zfill(4) if code.isdecimal() else code, text(fields.get("error_msg"))
 

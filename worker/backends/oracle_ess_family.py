@@ -9,14 +9,14 @@ are looked at by their ids.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Collection, Generator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
 from ..domain.model import FINAL, Answer, AnswerKind, Job, JobState, Observation, Source, unanswered
-from .adapter import UNAUTHORIZED, NoReply, Reply, Request
+from .adapter import UNAUTHORIZED, NoReply, Reply, Request, whole_number
 from .oracle_ess_words import (
     FIELDS,
     IDS,
@@ -24,6 +24,7 @@ from .oracle_ess_words import (
     Entry,
     Item,
     by_ids,
+    is_child,
     look_at,
     no_list,
     no_page,
@@ -55,6 +56,8 @@ NOT_LIVING = "".join(
 
 FOREIGN = "the list of children can't be used: it shows requests that are not of this family"
 BROKEN = "the list of children can't be used: it shows a request whose parent it leaves out"
+ORPHAN = "the list of children can't be used: it shows none, but the request is a child that does not name its parent"
+UNCOUNTED = "the list of children may be incomplete: its count can't be read"
 DISORDERED = "the list of children can't be used: it is not in the requested order"
 SHRUNK = "the list of children has become shorter: it is read again from its start"
 
@@ -82,13 +85,18 @@ class Pages(NamedTuple):
 
 def with_children(job: Job, data: Item, seen: Observation) -> Exchange[Observation]:
     """Read the children of a request that was just seen; its own observation is kept even if that fails."""
-    # All descendants name the request at the top, which was submitted; that is ours if ours names no parent.
+    # All descendants name the request at the top, which was submitted. That is ours if ours names no parent, unless its
+    # type shows that it has one: the request at the top is not known then.
     top, parent = request_id(data.get("absParentRequestId")), request_id(data.get("parentRequestId"))
-    family = _Family(job, top or (job.id if parent in {"", job.id} else ""))
+    unnamed = not top and parent in {"", job.id}
+    orphan = unnamed and is_child(data)
+    family = _Family(job, job.id if unnamed and not orphan else top)
     try:
         unlisted = yield from family.read_list()
     except NoReply as error:
         return family.result(seen, unanswered(f"the list of children can't be read: {error}"))
+    if orphan and not family.found:
+        unlisted = unlisted or _unread(ORPHAN)
     if unlisted is None or not _in_trouble(unlisted):
         unlisted = (yield from family.look_at_missing()) or unlisted
     return family.result(seen, unlisted)
@@ -124,6 +132,11 @@ class _Family:
         }
         children = (*self._children.values(), *unseen.values())
         return replace(seen, parent=True, children=children, unlisted=unlisted, pages=self._pages, long=self._long)
+
+    @property
+    def found(self) -> bool:
+        """Whether any child was seen."""
+        return bool(self._children)
 
     def read_list(self) -> Exchange[Answer | None]:
         """Read the list of the children; return why not all of them could be seen, None if they were."""
@@ -193,7 +206,7 @@ class _Family:
         read: list[tuple[int, Mapping[str, Entry]]] = []
         seen: set[str] = set()
         before: set[str] | None = None
-        total = 0
+        counts: list[int | None] = []
         room = max(0, self._left - min(KEPT, len(self._job.living)))  # the rest is for looks at single children
         for number in range(first, first + min(most, room)):
             self._left -= 1
@@ -206,8 +219,8 @@ class _Family:
                 return Pages(tuple(read), why=no_list(reply), refused=refused)
             if not all(any(request_id(item.get(name)) in kin for name in named_by) for item in shown.values()):
                 return Pages(tuple(read), why=_unread(FOREIGN))
-            counted = (reply.data or {}).get("count")  # whether in all or on this page is not documented
-            total = max(total, counted if isinstance(counted, int) else 0)
+            told = (reply.data or {}).get("count")  # whether in all or on this page is not documented
+            counts.append(0 if told is None else whole_number(told))
             unseen = (one for one in shown if one not in seen)
             new = {one: Entry(shown[one], observation(shown[one], one, reply.date)) for one in unseen}
             if only_living and any(member.seen.state in FINAL for member in new.values()):
@@ -216,14 +229,12 @@ class _Family:
                 before = None  # the next page shows whether this is the end
                 continue
             if not new:
-                if not first and total > len(seen):
-                    why = f"the list of children is incomplete: it counts {total} and shows {len(seen)}"
-                    return Pages(tuple(read), why=_unread(why))
-                return Pages(tuple(read), whole=True)
+                lacks = _lacks(counts, None if first else len(seen))
+                return Pages(tuple(read), whole=lacks is None, why=lacks)
             before = set(shown)
             seen |= new.keys()
             read.append((number, new))
-            if only_short and total > most * len(new):
+            if only_short and _total(counts) > most * len(new):
                 break
         return Pages(tuple(read))
 
@@ -303,6 +314,20 @@ class _Family:
         if pages.whole or pages.why is not None:
             return pages.why
         return _unread(f"the list of children is long: {self._pages} pages have been read, the next look goes on")
+
+
+def _total(counts: Sequence[int | None]) -> int:
+    """Return the most requests that a page has counted; 0 if none was counted."""
+    return max(count or 0 for count in counts)
+
+
+def _lacks(counts: Sequence[int | None], shown: int | None) -> Answer | None:
+    """Say why a list that was read to its end is not whole; `shown` is how many requests it has, None if not known."""
+    if None in counts:
+        return _unread(UNCOUNTED)
+    if shown is not None and _total(counts) > shown:
+        return _unread(f"the list of children is incomplete: it counts {_total(counts)} and shows {shown}")
+    return None
 
 
 def _unread(why: str) -> Answer:

@@ -25,6 +25,7 @@ from .adapter import (
     text,
     unseen,
     unusable,
+    whole_number,
 )
 from .times import real
 
@@ -84,7 +85,6 @@ FLAGS: Mapping[str, str] = {"asynchronous": "isAsynchronous", "force_allowed": "
 WRITTEN_FLAGS: Mapping[str, bool] = {"true": True, "false": False}
 LINK = frozenset({"href", "rel", "links"})
 """Keys of the link with which ESS answers a change; the form of that link differs between releases."""
-PROBLEM = ("errorCode", "error")
 REQUESTS = ("ess", "rest", "scheduler", "v1", "requests")
 HEADERS: Mapping[str, str] = {"Accept": "application/json, application/vnd.oracle.resource+json"}
 IDS = 100
@@ -119,7 +119,7 @@ def judge_change(reply: Reply, action: Action, job: Job) -> Answer:
     data = reply.data
     if not data:
         return taken(reply, fits=silent(reply))
-    linked = not LINK.isdisjoint(data) and not any(data.get(name) for name in PROBLEM)
+    linked = not LINK.isdisjoint(data) and not tells_error(data)
     return taken(reply, fits=linked and not names_another(data, job.id))
 
 
@@ -169,6 +169,11 @@ def observation(data: Item, job_id: str, clock: datetime | None) -> Observation:
     )
 
 
+def is_child(data: Item) -> bool:
+    """Whether a request was not submitted itself, by its type."""
+    return word(data.get("requestType")) in CHILD_TYPES
+
+
 def state_word(data: Item) -> str:
     """Return the state as it was sent; empty if there is none, and then the data is no request."""
     state = data.get("state")
@@ -190,15 +195,23 @@ def names_another(data: Item, job_id: str) -> bool:
 def read_page(
     query: Mapping[str, str], number: int = 0
 ) -> Generator[Request, Reply, tuple[Reply, dict[str, Item] | None]]:
-    """Read a page of a list: the reply, and its requests by id; None if any can't be read, or two share an id."""
+    """Read a page of a list: the reply, and its requests by id; None if any can't be read, or two share an id.
+
+    A page that lists nothing and counts none is empty, whether it has the list or leaves it out.
+    """
     reply = yield Request("GET", (*REQUESTS, "search", str(number)) if number else REQUESTS, query, HEADERS)
+    data = reply.data if reply.ok else None
+    if data and data.get("items") is None and whole_number(data.get("count")) == 0 and not tells_error(data):
+        return reply, {}
     return reply, items(reply, "items", "requestId", request_id)
 
 
 def no_page(reply: Reply) -> bool:
-    """Whether ESS says that a list has no such page, in a body of the form that its errors have."""
-    missing = not reply.ok and judge(reply, Action.LOOK, NO_JOB).kind is AnswerKind.NOT_FOUND
-    return missing and any(_told(reply, NO_JOB)[:2])
+    """Whether ESS says in its own words, which have its code, that a list has no such page."""
+    if reply.ok:
+        return False
+    judged = judge(reply, Action.LOOK, NO_JOB)
+    return judged.kind is AnswerKind.NOT_FOUND and judged.source is Source.OWN
 
 
 def no_list(reply: Reply, what: str = "children") -> Answer:

@@ -49,10 +49,12 @@ NO_SUCH_JOB_CODE = "1026"
 PENDING = "job is still running"
 """A 202's words for a job that waits or runs (SEED S1, DOC O1), which the list calls RUNNING."""
 RUNS = re.compile(r"(?:(?P<job>(?:the |this |your )?job(?: \S+)?) is )?(?:still )?running\W*", re.IGNORECASE)
-"""Words of any other 2xx for a job that runs: a stop destroys results, so "not running" must not match."""
+"""Words for a job that runs, also with another 2xx: a stop destroys results, so "not running" must not match."""
 OF_A_JOB = ("job_id", "jobId", "createdDate", "elapsedTime")
-"""Fields of a job: beside any of them, a bare "running" is not about the health of a service."""
+"""Fields of a job: a 2xx other than 202 needs one for a bare "running", which may be about the health of a service."""
 FINISHED = "FINISH"
+PARAMETERS = re.compile(r";[^/]*")
+"""Parameters of a segment of a path (RFC 3986, 3.3), such as a session: they do not change what it names."""
 RESULT = re.compile(r"/jobs/([^/]+)/result/?\Z")
 FINISHED_DETAIL = "finished; Oracle ML shows only in the job's result whether it succeeded"
 FACTS = ("request_id",)
@@ -115,7 +117,8 @@ def _judge(reply: Reply, job: Job, otherwise: AnswerKind = AnswerKind.REFUSED) -
     """Judge a reply; a changing call is refused by any 400 that is not about a missing job."""
     data = reply.data or {}
     if reply.ok:
-        return taken(reply, fits=reply.status == HTTPStatus.NO_CONTENT or ("result" in data and not tells_error(data)))
+        told = text(data.get("result")) and not tells_error(data)
+        return taken(reply, fits=reply.status == HTTPStatus.NO_CONTENT or bool(told))
     code, message = text(data.get("errorCode")), text(data.get("errorMessage"))
     source = Source.OWN if code and message else Source.UNSURE
     if missing := _missing(reply, job):
@@ -145,7 +148,7 @@ def _seen(reply: Reply, job: Job) -> Observation | Answer:
 
 
 def _pending(reply: Reply, data: Mapping[str, Any], job: Job) -> Observation | Answer:
-    """Read a 2xx: a 202 with a state means pending or running; any other is undocumented and judged by its text."""
+    """Read a 2xx by its text; any but a 202 is undocumented and may be about something else."""
     raw = text(data.get("status"))
     if not raw or tells_error(data):
         return unusable(reply, "the reply does not say what state the job is in")
@@ -154,8 +157,8 @@ def _pending(reply: Reply, data: Mapping[str, Any], job: Job) -> Observation | A
     state = LIST_STATES.get(raw.upper(), JobState.UNKNOWN)
     if state is not JobState.SUCCEEDED:
         runs = RUNS.fullmatch(raw)
-        of_a_job = runs is not None and (runs["job"] or any(text(data.get(name)) for name in OF_A_JOB))
-        state = JobState.ACTIVE if of_a_job or reply.status == HTTPStatus.ACCEPTED else JobState.UNKNOWN
+        of_a_job = reply.status == HTTPStatus.ACCEPTED or any(text(data.get(name)) for name in OF_A_JOB)
+        state = JobState.ACTIVE if runs and (runs["job"] or of_a_job) else JobState.UNKNOWN
     detail = FINISHED_DETAIL if state is JobState.SUCCEEDED else ""
     return Observation(state, raw, Source.OWN, job.id, clock=reply.date, detail=detail, facts=facts(data, FACTS))
 
@@ -170,7 +173,8 @@ def _finished(reply: Reply, job: Job) -> Observation | Answer:
 def _named_by(reply: Reply) -> str:
     """Return the job whose result a 302 names (`.../jobs/{id}/result`), empty if it names none."""
     place = reply.headers.get("content-location") or reply.headers.get("location", "")
-    found = RESULT.search(place.partition("?")[0])
+    path = re.split("[?#]", place, maxsplit=1)[0]
+    found = RESULT.search(PARAMETERS.sub("", path))
     return unquote(found[1]) if found else ""
 
 

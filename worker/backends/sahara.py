@@ -101,7 +101,8 @@ class Sahara(Adapter):
     def look(self, job: Job) -> Look:
         """Read the job; v1.1 has Sahara ask its engine first, v2 shows what the engine last told Sahara.
 
-        If the engine gives no answer, or has forgotten the job, the record alone is read, however old it is.
+        If the engine gives no answer, or has forgotten the job, or somebody else replies, the record alone is read,
+        however old it is.
         """
         headers, path = HEADERS[self.dialect], (*self._jobs, job.id)
         if self.dialect == "v2":
@@ -111,10 +112,10 @@ class Sahara(Adapter):
             reply = yield Request("GET", (*path, "refresh-status"), headers=headers)
             seen = _seen(reply, job)
         except NoReply:
-            seen = None
-        unanswered = isinstance(seen, Answer) and seen.kind is AnswerKind.UNANSWERED and seen.retry_after is None
-        if seen is not None and not unanswered:
-            return seen
+            pass
+        else:
+            if _tells(seen) or reply.retry_after is not None:
+                return seen
         reply = yield Request("GET", path, headers=headers)
         return _seen(reply, job)
 
@@ -165,7 +166,7 @@ class Sahara(Adapter):
         if action is Action.DELETE:
             return taken(reply, fits=not reply.body.strip())
         before = _seen(reply, job)
-        if isinstance(before, Answer):
+        if isinstance(before, Answer) or not _names(_record(reply), job):
             return taken(reply, fits=False)
         ignored = before.provisional
         return replace(
@@ -198,15 +199,30 @@ def _seen(reply: Reply, job: Job) -> Observation | Answer:
     if not reply.ok:
         judged = _judge(reply, Action.LOOK, job)
         return unseen(reply, job, judged, judged.code or str(reply.status))
-    data = job_in(reply, ("job_execution", "job"), lambda body: "info" in body)
+    data = _record(reply)
     # A record that names our job has no state while the engine has reported nothing about it (SEED S4).
-    untold = data is not None and text(data.get("id"), LONGEST_ID) == job.id and not data.get("info", True)
-    seen = _observation(data or {}, job, reply.date)
-    if data is None or not (untold or seen.raw):
+    untold = _names(data, job) and not data.get("info", True)
+    seen = _observation(data, job, reply.date)
+    if not (untold or seen.raw):
         return unusable(reply, "the reply does not say what state the job is in")
     if about_another(job, data.get("id")):
         return unusable(reply, "the reply is about another job")
     return seen
+
+
+def _tells(seen: Observation | Answer) -> bool:
+    """Whether a reply shows something of the job, or why nothing can be shown, and nobody else can have sent it."""
+    if isinstance(seen, Observation):
+        return seen.source is Source.OWN
+    return seen.kind is AnswerKind.BUSY or (seen.kind is AnswerKind.REFUSED and seen.source is not Source.UNSURE)
+
+
+def _record(reply: Reply) -> Mapping[str, Any]:
+    return job_in(reply, ("job_execution", "job"), lambda body: "info" in body) or {}
+
+
+def _names(data: Mapping[str, Any], job: Job) -> bool:
+    return text(data.get("id"), LONGEST_ID) == text(job.id, LONGEST_ID)
 
 
 def _observation(data: Mapping[str, Any], job: Job, clock: datetime | None) -> Observation:

@@ -30,8 +30,9 @@ from .transport_aiohttp import AiohttpTransport
 NO_PATH = frozenset({"", ".", ".."})
 """Segments that would change the path around them (RFC 3986, 5.2.4)."""
 JSON_BODY: Mapping[str, str] = MappingProxyType({"Content-Type": "application/json"})
-OLD = re.compile(r"0*[1-9]\d*", re.ASCII)
-"""An `Age` of a second or more (RFC 9111, 5.1): the reply is not to this request, which may not have arrived."""
+OLD = re.compile(r"""(?:^|,)[\s"'+]*0*[1-9]""")
+"""An `Age` with any value of a second or more (RFC 9111, 5.1): the reply is not to this request, which may not have
+arrived."""
 FRAMING = frozenset({"host", "content-length", "transfer-encoding"})
 """Headers that a wire writes itself."""
 
@@ -184,7 +185,7 @@ class Http:
 
 def fresh(reply: Reply) -> Reply:
     """Return a reply to this request; raises CallUnanswered for an old one, from a cache."""
-    if OLD.fullmatch(reply.headers.get("age", "").strip()):
+    if OLD.search(reply.headers.get("age", "")):
         raise CallUnanswered("a cache answered with an old reply")
     return reply
 

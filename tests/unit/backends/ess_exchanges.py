@@ -51,3 +51,4 @@ def tails(requests: list[Request]) -> list[tuple[str, ...]]:
 
 
 EMPTY = page()
+NO_PAGE = give({"title": "Not Found", "status": 404, "errorCode": "ESS-00500"}, 404)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import json
 import math
 from typing import Any
 
@@ -62,6 +63,41 @@ LONG = b"9" * 5000
 )
 def test_json_is_read_or_nothing_is(body: bytes, content_type: str, value: object) -> None:
     assert parsed(body, content_type) == value
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        pytest.param(b'{"a": "RUNNING", "b": 1, "a": "KILLED"}', None, id="two-values"),
+        pytest.param(b'{"a": 1, "a": null}', None, id="a-value-and-null"),
+        pytest.param(b'{"a": 1, "a": true}', None, id="values-that-python-takes-for-one"),
+        pytest.param(b'[{"b": {"a": 1, "a": 2}}]', None, id="deep-inside"),
+        pytest.param(b'{"a" : 1, "b" :2, "a"\n: 2}', None, id="spaces-before-the-colons"),
+        pytest.param(b'{"a": 1, "\\u0061": 2}', None, id="a-name-written-in-two-ways"),
+        pytest.param(b'{"a": 1, "a": 2, "c": "\xe9"}', None, id="another-charset"),
+        pytest.param(b'{"a":1,"a":2,"t":"\\u0022:"}', None, id="a-text-that-makes-up-for-it"),
+        pytest.param(b'{"a":1,"a":2,"t":"\\"\\u003a"}', None, id="another-text-that-makes-up-for-it"),
+        pytest.param(b'{"a": 1, "b": 2, "a": 1}', {"a": 1, "b": 2}, id="one-value-twice"),
+        pytest.param(b'{"a": {"x": 1}, "b": {"x": 2}}', {"a": {"x": 1}, "b": {"x": 2}}, id="in-two-objects"),
+        pytest.param(b'[{"a": 1}, {"a": 2}]', [{"a": 1}, {"a": 2}], id="in-two-entries"),
+        pytest.param(b'{"a" : "\\u0022: x", "b": 2}', {"a": '": x', "b": 2}, id="what-looks-like-a-name-in-a-text"),
+        pytest.param(b'{"a" : 1' + b"0" * 30 + b"}", {"a": 10**30}, id="a-long-number"),
+    ],
+)
+def test_an_object_that_gives_a_name_two_values_is_no_json(body: bytes, value: object) -> None:
+    assert parsed(body) == value
+
+
+@given(
+    value=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text() | st.sampled_from(['":', '\\":']),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(['":', "\\"]), inner),
+    ),
+    indent=st.sampled_from([None, 2]),
+    ascii_only=st.booleans(),
+)
+def test_json_without_such_an_object_is_read_as_it_is(value: object, indent: int | None, *, ascii_only: bool) -> None:
+    assert parsed(json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")) == value
 
 
 def test_nan_is_read() -> None:

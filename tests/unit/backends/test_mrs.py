@@ -269,6 +269,27 @@ def test_a_look_reads_a_failure_that_is_not_valid_json() -> None:
     assert (seen.state, seen.detail) == (JobState.GONE, "The job does not exist.")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b'{"error_code": "0183", "error_code": "0176"}', id="two-codes"),
+        pytest.param(b'{"error_code": "0183" "error_code": "0176"', id="two-codes-in-what-is-not-valid-json"),
+    ],
+)
+def test_a_look_believes_neither_of_two_codes(body: bytes) -> None:
+    _, said = play(V2.look(JOB), Reply(500, {}, body))
+
+    assert (said.kind, said.source, said.code) == (AnswerKind.UNANSWERED, Source.UNSURE, "")
+
+
+def test_a_look_believes_no_record_that_gives_two_states() -> None:
+    body = b'{"job_detail": {"job_id": "2de7", "job_state": "RUNNING", "job_state": "KILLED"}}'
+
+    _, said = play(V2.look(JOB), Reply(202, {}, body))
+
+    assert (said.kind, said.source) == (AnswerKind.UNANSWERED, Source.NOBODY)
+
+
 @BOTH
 @pytest.mark.parametrize(
     ("reply", "kind", "source"),

@@ -60,6 +60,8 @@ def test_v2_deletes_a_batch_of_one() -> None:
         pytest.param(give({}), id="another-object"),
         pytest.param(give({"job_execution": None}), id="null"),
         pytest.param(give({"job_execution": {}}), id="an-empty-job"),
+        pytest.param(give({"job_execution": {"message": "scheduled maintenance"}}), id="a-job-without-an-id"),
+        pytest.param(give({"state": "maintenance"}), id="A1-a-servers-state"),
         pytest.param(give({"job_execution": {"id": "OTHER"}}), id="A2-another-job"),
         pytest.param(fail("0160", 200), id="A12-an-error"),
         pytest.param(give({**EXECUTION, "error_code": "0160"}), id="A12-an-error-beside-the-job"),
@@ -80,14 +82,16 @@ def test_a_v11_cancel_without_our_job_is_unanswered(reply: Reply) -> None:
     ("reply", "kind"),
     [
         pytest.param(Reply(202), AnswerKind.ACCEPTED, id="empty"),
-        pytest.param(give({}), AnswerKind.ACCEPTED, id="an-object"),
+        pytest.param(give({}), AnswerKind.ACCEPTED, id="an-empty-object"),
+        pytest.param(give({"message": "scheduled maintenance"}), AnswerKind.UNANSWERED, id="A1-maintenance"),
+        pytest.param(give({"status": "ok"}), AnswerKind.UNANSWERED, id="anybody's"),
         pytest.param(Reply(200, {}, LOGIN), AnswerKind.UNANSWERED, id="login-page"),
         pytest.param(fail("0175", 200), AnswerKind.UNANSWERED, id="A12-an-error"),
         pytest.param(give({"error": "down"}), AnswerKind.UNANSWERED, id="A12-another-error"),
         pytest.param(give([]), AnswerKind.UNANSWERED, id="a-list"),
     ],
 )
-def test_a_silent_success_was_taken_unless_its_body_says_otherwise(
+def test_a_success_was_taken_only_if_its_body_says_nothing(
     mrs: Mrs, action: Action, reply: Reply, kind: AnswerKind
 ) -> None:
     assert play(mrs.change(action, JOB), reply)[1].kind is kind

@@ -47,6 +47,7 @@ def test_a_changing_call_is_one_request_without_a_body(name: str, method: str, p
             id="ess's-own-error",
         ),
         pytest.param(give({"errorCode": "ESS-00500", "links": []}), AnswerKind.UNANSWERED, id="error-with-links"),
+        pytest.param(give({"fault": "unavailable", "links": []}), AnswerKind.UNANSWERED, id="fault-with-links"),
         pytest.param(give({"error": "unavailable"}), AnswerKind.UNANSWERED, id="error"),
         pytest.param(give({"message": "maintenance"}), AnswerKind.UNANSWERED, id="message"),
         pytest.param(give({"status": "ok"}), AnswerKind.UNANSWERED, id="anybody's"),

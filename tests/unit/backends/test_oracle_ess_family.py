@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from unit.backends.ess_exchanges import EMPTY, ESS, REQUESTS, kid, look, page, parent, tails, words
+from unit.backends.ess_exchanges import EMPTY, ESS, NO_PAGE, REQUESTS, kid, look, page, parent, tails, words
 from unit.backends.exchanges import CLOCK, LOGIN, give, play
 
 from worker.backends.adapter import NoReply, Reply
-from worker.backends.oracle_ess_family import FOREIGN
+from worker.backends.oracle_ess_family import FOREIGN, UNCOUNTED
 from worker.backends.oracle_ess_words import FIELDS
 from worker.domain.model import FINAL, AnswerKind, Job, JobState
 
@@ -26,8 +26,6 @@ SELF = kid(4711, requestType="RECUR_PARENT", parentRequestId=None)
         pytest.param({"requestType": "RECUR_PARENT"}, id="recurrence"),
         pytest.param({"requestType": "JOBSET_SINGLETON"}, id="jobset"),
         pytest.param({"requestType": "JOBSET_RECUR_PARENT"}, id="recurring-jobset"),
-        pytest.param({"requestType": "JOBSET_RECUR_CHILD"}, id="one-of-a-recurring-jobset"),
-        pytest.param({"requestType": "JOBSET_STEP"}, id="step-that-may-be-a-jobset"),
         pytest.param({"requestType": "recur_parent"}, id="small-letters"),
         pytest.param({"requestType": "SINGLETON", "state": "PAUSED"}, id="paused"),
         pytest.param({"requestType": "SINGLETON", "previousState": "PAUSED"}, id="was-paused"),
@@ -69,7 +67,7 @@ def test_a_job_that_could_have_children_before_is_still_asked_for_them(known: di
             [page(kid(1), kid(2)), page(kid(1), kid(2)), page(kid(3)), EMPTY], 4, id="the-first-page-has-two-numbers"
         ),
         pytest.param([page(kid(1), kid(2), kid(3)), *[page(kid(1), kid(2), kid(3))] * 2], 3, id="all-pages-are-one"),
-        pytest.param([page(kid(1), kid(2), kid(3), count=3), give({"title": "Not Found"}, 404)], 2, id="no-such-page"),
+        pytest.param([page(kid(1), kid(2), kid(3), count=3), NO_PAGE], 2, id="no-such-page"),
         pytest.param([page(SELF, kid(1), kid(2)), page(kid(3), count=4), EMPTY], 3, id="with-the-parent-itself"),
         pytest.param([page(SELF | {"absParentRequestId": None}, kid(1), kid(2), kid(3)), EMPTY], 2, id="its-own-top"),
         pytest.param([page(kid("1"), kid(2, top="4711"), kid(3)), EMPTY], 2, id="ids-as-texts"),
@@ -108,6 +106,11 @@ def test_a_child_is_shown_as_the_page_that_it_came_with_had_it() -> None:
 UNUSABLE = {
     "no-items": give({}),
     "null": give({"items": None, "batch": []}),
+    "nothing-and-a-count": give({"items": None, "count": 1}),
+    "nothing-and-no-count": give({"count": None}),
+    "a-count-beside-an-error": give({"count": 0, "errorCode": "ESS-00500"}),
+    "a-list-beside-an-error": give({"items": [], "errorCode": "ESS-00500"}),
+    "no-content": Reply(204),
     "text-for-an-item": page("1"),
     "item-without-id": page(kid(1), {"state": "RUNNING", "absParentRequestId": 4711}),
     "id-that-is-none": page(kid("a/b")),
@@ -135,13 +138,28 @@ def test_a_list_that_cannot_be_used_never_means_no_children(listing: Reply) -> N
 
 @pytest.mark.parametrize("listing", UNUSABLE.values(), ids=UNUSABLE)
 def test_nor_does_a_later_page(listing: Reply) -> None:
-    if listing is UNUSABLE["not-found"]:
-        listing = give({"message": "no Route matched with those values"}, 404)
-
     _, one = parent(page(kid(7)), listing)
 
     assert words(one) == {"7": "CANCELLED"}
     assert (one.unlisted is not None, one.final) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param({"title": "Not Found"}, id="a-title"),
+        pytest.param({"type": "about:blank", "title": "Not Found", "status": 404}, id="the-form-of-ess's-errors"),
+        pytest.param({"title": "Not Found", "detail": "No page 1 for request 4711."}, id="a-detail"),
+        pytest.param({"title": "Not Found", "errorCode": "GW-404"}, id="another's-code"),
+        pytest.param({"title": "Not Found", "errorCode": None}, id="no-code"),
+        pytest.param({"message": "no Route matched with those values"}, id="kong"),
+    ],
+)
+def test_a_404_that_anybody_may_have_given_ends_no_list(body: dict[str, Any]) -> None:
+    _, one = parent(page(kid(7), count=1), give(body, 404))
+
+    assert "the list of children can't be read" in one.unlisted.detail
+    assert not one.final
 
 
 @pytest.mark.parametrize("top", [None, 9, 0, "", "x"], ids=repr)
@@ -153,13 +171,55 @@ def test_who_does_not_name_the_family_is_a_stranger(top: object) -> None:
 
 @pytest.mark.parametrize(
     "last",
-    [EMPTY, page(kid(1), count=2), give({"title": "Not Found"}, 404)],
+    [EMPTY, page(kid(1), count=2), NO_PAGE],
     ids=["empty", "nothing-new", "no-such-page"],
 )
 def test_children_that_were_counted_and_not_shown_are_not_known(last: Reply) -> None:
     _, one = parent(page(kid(1), count=2), last, last)
 
     assert one.unlisted.detail == "the list of children is incomplete: it counts 2 and shows 1"
+
+
+@pytest.mark.parametrize("count", ["2", " 2 ", 2.0, "2.0"], ids=repr)
+def test_a_count_is_read_however_a_whole_number_is_written(count: object) -> None:
+    _, one = parent(page(kid(1), count=count), EMPTY)
+    assert one.unlisted.detail == "the list of children is incomplete: it counts 2 and shows 1"
+
+    _, one = parent(page(kid(1), kid(2), count=count), EMPTY)
+    assert (one.unlisted, one.final) == (None, True)
+
+
+@pytest.mark.parametrize("count", ["two", "", "2.5", 0.5, -1, "-1", True, [2], {}, "9" * 30, 1e300], ids=repr)
+@pytest.mark.parametrize("at", [0, 1], ids=["on-the-first-page", "on-the-last-page"])
+def test_a_list_whose_count_cannot_be_read_may_not_be_whole(at: int, count: object) -> None:
+    counts = [{}, {}]
+    counts[at] = {"count": count}
+    _, one = parent(page(kid(1, "RUNNING"), **counts[0]), page(**counts[1]))
+
+    assert (words(one), one.unlisted.detail, one.final) == ({"1": "RUNNING"}, UNCOUNTED, False)
+
+
+def test_a_list_that_counts_nothing_is_read_to_its_end() -> None:
+    _, one = parent(page(kid(1), count=None), page(count=None))
+
+    assert (words(one), one.unlisted) == ({"1": "CANCELLED"}, None)
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [
+        pytest.param({"items": [], "count": 0}, id="an-empty-list"),
+        pytest.param({"items": None, "count": 0}, id="null"),
+        pytest.param({"count": 0, "links": []}, id="left-out"),
+        pytest.param({"items": None, "count": "0"}, id="counted-by-a-text"),
+        pytest.param({"items": None, "count": 0.0, "errorCode": None}, id="no-error"),
+    ],
+)
+def test_a_page_that_lists_nothing_and_counts_none_is_empty(empty: dict[str, Any]) -> None:
+    assert parent(give(empty))[1].unlisted is None
+
+    _, one = parent(page(kid(1), count=1), give(empty))
+    assert (words(one), one.unlisted, one.final) == ({"1": "CANCELLED"}, None, True)
 
 
 def test_a_busy_list_says_when_to_come_back() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from unit.backends.ess_exchanges import EMPTY, ESS, kid, page, parent, tails, words
+from unit.backends.ess_exchanges import EMPTY, ESS, NO_PAGE, kid, page, parent, tails, words
 from unit.backends.exchanges import LOGIN, give, play
 
 from worker.backends.adapter import Reply, Request
@@ -164,7 +164,7 @@ def test_each_look_reads_on_where_the_one_before_has_ended() -> None:
         pytest.param([ended(7), ended(8), EMPTY], 8, id="an-empty-page"),
         pytest.param([ended(7), ended(8), ended(8), EMPTY], 8, id="a-page-again"),
         pytest.param([ended(7), EMPTY], 7, id="one-page"),
-        pytest.param([ended(7), give({"title": "Not Found"}, 404)], 7, id="no-such-page"),
+        pytest.param([ended(7), NO_PAGE], 7, id="no-such-page"),
         pytest.param([page(kid(71), count=2500), EMPTY], 7, id="whatever-is-counted"),
     ],
 )

@@ -9,7 +9,7 @@ from unit.backends.ess_exchanges import EMPTY, ESS, kid, page, words
 from unit.backends.exchanges import give, play
 
 from worker.backends.adapter import Reply
-from worker.backends.oracle_ess_family import BROKEN, FOREIGN
+from worker.backends.oracle_ess_family import BROKEN, FOREIGN, ORPHAN
 from worker.domain.model import Job
 
 
@@ -103,3 +103,59 @@ def test_a_circle_of_parents_has_an_end() -> None:
     _, one = middle(page(step(30, 20)), EMPTY, page(step(20, 30), step(30, 30)), EMPTY, long=True)
 
     assert (words(one), one.unlisted) == ({"30": "CANCELLED"}, None)
+
+
+# a child by its type that names no parent
+
+UNNAMED = [
+    pytest.param({}, id="left-out"),
+    pytest.param({"absParentRequestId": None, "parentRequestId": None}, id="null"),
+    pytest.param({"absParentRequestId": 0, "parentRequestId": -1}, id="no-ids"),
+    pytest.param({"parentRequestId": 20}, id="itself"),
+]
+
+
+def unnamed(names: dict[str, Any], *pages: Reply, kind: str = "JOBSET_RECUR_CHILD", **known: Any) -> Any:
+    """Look at request 20, which is of this type and names its parents so."""
+    data = {"requestId": 20, "state": "CANCELLED", "requestType": kind, **names}
+    return play(ESS.look(Job("20", **known)), give(data), *pages)
+
+
+@pytest.mark.parametrize("names", UNNAMED)
+@pytest.mark.parametrize(
+    ("kind", "known"),
+    [
+        ("JOBSET_RECUR_CHILD", {}),
+        ("jobset_step", {}),
+        ("RECUR_CHILD", {"parent": True}),
+        ("SUB_REQUEST", {"parent": 1}),
+    ],
+)
+def test_a_child_that_names_no_parent_has_never_no_children(kind: str, known: Any, names: dict[str, Any]) -> None:
+    requests, one = unnamed(names, EMPTY, kind=kind, **known)
+
+    assert [request.query["q"] for request in requests[1:]] == ["parentRequestId eq 20"]
+    assert (one.children, one.unlisted.detail, one.final) == ((), ORPHAN, False)
+
+
+@pytest.mark.parametrize("names", UNNAMED)
+def test_the_children_that_a_list_does_show_of_it_are_seen(names: dict[str, Any]) -> None:
+    _, one = unnamed(names, page(step(30, 20, "CANCELLING")), EMPTY)
+
+    assert (words(one), one.unlisted) == ({"30": "CANCELLING"}, None)
+
+
+def test_a_child_that_names_no_parent_keeps_what_its_list_said_and_what_was_known() -> None:
+    _, one = unnamed({}, give({}, 500))
+    assert one.unlisted.detail == "the list of children can't be read: {}"
+
+    _, one = unnamed({}, EMPTY, give(step(30, 20, "RUNNING")), living=("30",))
+    assert (words(one), one.unlisted.detail) == ({"30": "RUNNING"}, ORPHAN)
+
+
+@pytest.mark.parametrize("kind", ["JOBSET_RECUR_PARENT", "JOBSET_SINGLETON", None], ids=str)
+def test_a_request_that_is_no_child_by_its_type_is_its_own_top(kind: Any) -> None:
+    requests, one = unnamed({}, EMPTY, kind=kind)
+
+    assert requests[1].query["q"] == "absParentRequestId eq 20"
+    assert (one.children, one.unlisted) == ((), None)

@@ -54,8 +54,12 @@ def test_a_202_is_running() -> None:
 @pytest.mark.parametrize(
     ("data", "status", "state", "raw"),
     [
-        pytest.param({"status": "queued"}, 202, JobState.ACTIVE, "queued", id="202-any-word"),
-        pytest.param({"status": "not running yet"}, 202, JobState.ACTIVE, "not running yet", id="202-waiting"),
+        pytest.param({"status": "running"}, 202, JobState.ACTIVE, "running", id="202-running"),
+        pytest.param({"status": "FINISH"}, 202, JobState.SUCCEEDED, "FINISH", id="202-finish"),
+        pytest.param({"status": "job failed"}, 202, JobState.UNKNOWN, "job failed", id="202-failed"),
+        pytest.param({"status": "FINISHED"}, 202, JobState.UNKNOWN, "FINISHED", id="202-finished"),
+        pytest.param({"status": "queued"}, 202, JobState.UNKNOWN, "queued", id="202-another-word"),
+        pytest.param({"status": "not running yet"}, 202, JobState.UNKNOWN, "not running yet", id="202-not-running"),
         pytest.param(
             {"status": "job is still running"}, 200, JobState.ACTIVE, "job is still running", id="200-pending"
         ),
@@ -121,6 +125,12 @@ def test_error_keys_without_a_value_hide_no_status() -> None:
         pytest.param({"content-location": "/jobs/J1/result"}, id="path-alone"),
         pytest.param({"content-location": f"{RESULT}/?x=1"}, id="slash-and-query"),
         pytest.param({"content-location": RESULT.replace("J1", "%4A1")}, id="encoded"),
+        pytest.param({"content-location": f"{RESULT}#top"}, id="fragment"),
+        pytest.param({"content-location": f"{RESULT};jsessionid=0A1B"}, id="session"),
+        pytest.param({"location": f"{RESULT};jsessionid=0A1B"}, id="session-in-the-location"),
+        pytest.param({"content-location": f"{RESULT};jsessionid=0A1B/;v=1?x=1"}, id="session-slash-and-query"),
+        pytest.param({"content-location": RESULT.replace("J1", "J1;jsessionid=0A1B")}, id="session-of-the-job"),
+        pytest.param({"content-location": RESULT.replace("/jobs", ";v=1;w=2/jobs;x")}, id="parameters-everywhere"),
     ],
 )
 def test_a_302_that_names_our_jobs_result_is_finished_and_never_followed(headers: dict[str, str]) -> None:
@@ -138,7 +148,11 @@ def test_a_302_that_names_our_jobs_result_is_finished_and_never_followed(headers
         pytest.param({"location": "https://sso.example.com/login"}, id="login-page"),
         pytest.param({"content-location": "http://evil/", "location": "http://evil/"}, id="another-host"),
         pytest.param({"location": "https://sso/login?to=/jobs/J1/result"}, id="our-result-in-a-query"),
+        pytest.param({"location": "https://sso/login;to=/jobs/J1/results"}, id="our-results-in-a-parameter"),
+        pytest.param({"location": "https://sso/login#/jobs/J1/result"}, id="our-result-in-a-fragment"),
         pytest.param({"location": RESULT.removesuffix("/result")}, id="the-job-itself"),
+        pytest.param({"location": RESULT.replace("J1", ";J1")}, id="a-parameter-of-no-job"),
+        pytest.param({"location": RESULT.replace("J1", "J2;J1")}, id="another-jobs-result-with-a-parameter"),
         pytest.param({"location": RESULT.replace("J1", "J2")}, id="A2-another-jobs-result"),
         pytest.param({}, id="neither-header"),
     ],

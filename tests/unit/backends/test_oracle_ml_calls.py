@@ -26,6 +26,8 @@ def test_a_stop_is_one_delete(action: Action) -> None:
         pytest.param(Reply(204), AnswerKind.ACCEPTED, Source.OWN, id="no-content"),
         pytest.param(give({}, 202), AnswerKind.UNANSWERED, Source.NOBODY, id="A12-another-object"),
         pytest.param(give({"result": "", **ELSE}), AnswerKind.UNANSWERED, Source.NOBODY, id="A12-an-error-beside-it"),
+        pytest.param(give({"result": None}), AnswerKind.UNANSWERED, Source.NOBODY, id="no-result"),
+        pytest.param(give({"result": [1]}), AnswerKind.UNANSWERED, Source.NOBODY, id="F11-the-result-of-the-job"),
         pytest.param(Reply(200), AnswerKind.UNANSWERED, Source.NOBODY, id="empty"),
         pytest.param(Reply(200, {}, LOGIN), AnswerKind.UNANSWERED, Source.NOBODY, id="login-page"),
         pytest.param(Reply(302, {"content-location": RESULT}), AnswerKind.UNANSWERED, Source.UNSURE, id="302"),

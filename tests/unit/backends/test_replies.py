@@ -48,13 +48,16 @@ def test_data_is_read_in_the_charset_that_is_named() -> None:
         pytest.param(b"", True, id="empty"),
         pytest.param(b" \r\n", True, id="blank"),
         pytest.param(b"{}", True, id="object"),
-        pytest.param(b'{"error": null}', True, id="empty-error"),
+        pytest.param(b'{"message": null}', True, id="an-object-of-nothing"),
+        pytest.param(b'{"message": "scheduled maintenance"}', False, id="maintenance"),
+        pytest.param(b'{"success": false}', False, id="a-flag"),
+        pytest.param(b'{"result": []}', False, id="a-result"),
         pytest.param(b'{"error": "no"}', False, id="error"),
         pytest.param(b"<html>", False, id="html"),
         pytest.param(b"[]", False, id="list"),
     ],
 )
-def test_a_silent_success_is_empty_or_an_object_without_an_error(body: bytes, *, fits: bool) -> None:
+def test_a_silent_success_is_empty_or_an_object_that_says_nothing(body: bytes, *, fits: bool) -> None:
     assert silent(Reply(200, {}, body)) is fits
 
 

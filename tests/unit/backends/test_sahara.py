@@ -117,13 +117,24 @@ def test_a_record_without_a_state_of_our_job_is_no_sight_of_it(sahara: Sahara, d
         pytest.param(Reply(504, {}, LOGIN), id="R4-a-gateway-has-waited-long-enough"),
         pytest.param(give(wrapped("KILLED") | {"error_name": "X"}), id="an-error-beside-the-record"),
         pytest.param(give({"job_execution": {"id": "OTHER", "info": {"status": "KILLED"}}}), id="A2-another-job"),
+        pytest.param(fail("NOT_FOUND", 404, "The resource could not be found."), id="A3-sahara-has-no-such-route"),
+        pytest.param(Reply(404), id="A3-a-gateway-has-no-such-route"),
+        pytest.param(Reply(410), id="a-bare-410"),
+        pytest.param(Reply(403, {}, LOGIN), id="F3-a-wall-lets-no-refresh-through"),
     ],
 )
-def test_where_the_engine_does_not_answer_the_record_alone_is_read(refreshed: Reply) -> None:
+def test_where_the_refresh_shows_nothing_of_saharas_own_the_record_alone_is_read(refreshed: Reply) -> None:
     requests, one = play(V11.look(JOB), refreshed, give(wrapped("SUCCEEDED")))
 
     assert [one.path for one in requests] == [(*EXECUTIONS, "2de7", "refresh-status"), (*EXECUTIONS, "2de7")]
     assert (one.state, one.source) == (JobState.SUCCEEDED, Source.OWN)
+
+
+@pytest.mark.parametrize("reply", [Reply(404), Reply(403, {}, LOGIN)], ids=["gone", "refused"])
+def test_what_nobody_is_sure_to_have_said_of_both_is_as_doubtful_as_of_one(reply: Reply) -> None:
+    requests, said = play(V11.look(JOB), reply, reply)
+
+    assert (len(requests), said.source) == (2, Source.UNSURE)
 
 
 def test_r4_where_no_reply_comes_the_record_alone_is_read() -> None:
@@ -153,7 +164,8 @@ def test_a_look_that_gets_no_reply_at_all_has_no_other_way(sahara: Sahara) -> No
     [
         pytest.param(give(wrapped("RUNNING")), id="a-sight"),
         pytest.param(fail("NOT_FOUND", 404, "no 2de7"), id="gone"),
-        pytest.param(Reply(404), id="gone-in-nobodys-words"),
+        pytest.param(Reply(404, {"retry-after": "9"}), id="gone-for-now-in-nobodys-words"),
+        pytest.param(Reply(503, {"retry-after": "9"}), id="unavailable-for-now"),
         pytest.param(fail("FORBIDDEN", 403), id="refused"),
         pytest.param(give({}, 401), id="unauthorised"),
         pytest.param(give({}, 429), id="throttled"),

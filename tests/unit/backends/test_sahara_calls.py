@@ -68,6 +68,7 @@ def test_r5_a_cancel_of_a_failed_suspend_does_nothing_so_it_was_rejected(sahara:
         pytest.param(give({}), id="another-object"),
         pytest.param(give({"job_execution": {"id": "OTHER", "info": {"status": "SUCCEEDED"}}}), id="A2-another-job"),
         pytest.param(give({"job_execution": {"info": None}}), id="A1-no-state-and-no-id"),
+        pytest.param(give({"info": {"status": "maintenance"}}), id="A1-a-servers-state-and-no-id"),
         pytest.param(fail("CANCELING_FAILED", 200), id="A12-an-error"),
         pytest.param(give(wrapped("RUNNING") | {"error": "down"}), id="A12-an-error-beside-it"),
     ],

@@ -73,13 +73,20 @@ async def test_refuses_a_segment_that_changes_the_path(segment: str) -> None:
             await http.send(Request("DELETE", ("requests", segment)))
 
 
-@pytest.mark.parametrize("age", ["1", "0300", " 60 ", "9" * 40])
+@pytest.mark.parametrize(
+    "age", ["1", "0300", " 60 ", "9" * 40, "30, 30", "0,30", "young, 1", "30.5", "+30", '"30"', "30s"]
+)
 async def test_an_old_reply_of_a_cache_is_none_to_this_request(age: str) -> None:
     with pytest.raises(CallUnanswered, match="a cache answered with an old reply: GET at"):
         await answered(httpx.Response(200, headers={"Age": age}))
 
 
-@pytest.mark.parametrize("age", ["0", "000", "", "-5", "young"])
+async def test_a_cache_that_sends_its_age_twice_is_as_old_as_the_older() -> None:
+    with pytest.raises(CallUnanswered, match="a cache answered"):
+        await answered(httpx.Response(200, headers=[("Age", "0"), ("Age", "30")]))
+
+
+@pytest.mark.parametrize("age", ["0", "000", "", "-5", "young", "0, 0", "0.5", "-5, -30", "0s"])
 async def test_a_cache_that_has_asked_the_backend_just_now_is_heard(age: str) -> None:
     assert (await answered(httpx.Response(200, headers={"Age": age}))).status == 200
 

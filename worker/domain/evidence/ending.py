@@ -48,11 +48,15 @@ def apart(policy: Policy) -> timedelta:
 
 
 def _may_appear(cancellation: Cancellation, policy: Policy, now: datetime) -> Unproven | None:
-    """Wait for a job that was never known, which may still appear within `appears_within`."""
-    called = stop(cancellation)
-    if cancellation.progress.seen_alive or cancellation.progress.end is not None or (called and called.accepted):
+    """Wait for a job that no look has ever shown, which may still appear within `appears_within`.
+
+    A backend that has accepted our call knows the job, but the copy that it reads from may be that much behind.
+    """
+    if cancellation.progress.seen_alive or cancellation.progress.end is not None:
         return None
-    latest = cancellation.accepted_at + timedelta(seconds=policy.appears_within)
+    called = stop(cancellation)
+    known_at = called.last_at if called is not None and called.accepted else cancellation.accepted_at
+    latest = known_at + timedelta(seconds=policy.appears_within)
     latest = min(latest, cancellation.gives_up_at(now))
     if now >= latest:
         return None

@@ -104,14 +104,40 @@ def test_g7_a_job_that_was_never_known_may_appear_yet(build: Any, source: str) -
     [
         pytest.param({"seen_alive": True}, id="it-was-seen-alive"),
         pytest.param({"end": End(JobState.FAILED, "FAILED")}, id="its-end-was-seen"),
-        pytest.param({"sent": "accepted"}, id="it-has-taken-our-call"),
     ],
 )
-def test_g7_a_job_that_was_known_does_not_appear_late(build: Any, changes: dict[str, Any]) -> None:
-    if last := changes.get("sent"):
-        changes = {"sent": build.cancelled(last)}
+@pytest.mark.parametrize("sent", [None, "accepted"], ids=["nothing-sent", "our-call-was-taken"])
+def test_g7_a_job_that_was_seen_does_not_appear_late(build: Any, sent: str | None, changes: dict[str, Any]) -> None:
+    changes = {**changes, "sent": build.cancelled(sent) if sent else {}}
 
     assert judged(build, (1, build.seen("gone")), policy=build.policy(appears_within=300), **changes) is None
+
+
+@pytest.mark.parametrize("source", ["own", "unsure"])
+@pytest.mark.parametrize(
+    ("now", "appears"),
+    [
+        pytest.param(61, True, id="in-the-first-look"),
+        pytest.param(359.9, True, id="until-its-time-counted-from-the-answer-is-over"),
+        pytest.param(360, False, id="its-time-is-over"),
+    ],
+)
+def test_g7_a_job_that_took_our_call_unseen_may_appear_yet(
+    build: Any, now: float, source: str, *, appears: bool
+) -> None:
+    looks = [(at, build.seen("gone", source=source)) for at in (now - 200, now - 100, now)]
+    lacks = judged(build, *looks, policy=build.policy(appears_within=300), sent=build.cancelled(at=60))
+
+    assert (lacks is not None) is appears
+
+
+def test_g7_a_job_that_took_our_call_unseen_is_cancelled_once_its_time_is_over(build: Any) -> None:
+    policy = build.policy(appears_within=10)
+    cancellation, gone = build.cancellation(sent=build.cancelled(at=5)), build.seen("gone")
+
+    assert isinstance(decide(cancellation, gone, policy, build.at(14.9)), Wait)
+    assert decide(cancellation, gone, policy, build.at(15)).outcome is Outcome.CANCELLED
+    assert decide(cancellation, gone, build.policy(), build.at(5.1)).outcome is Outcome.CANCELLED
 
 
 @pytest.mark.parametrize("last", ["unanswered", "rejected", "not_found", "busy"])
