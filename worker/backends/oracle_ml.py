@@ -49,9 +49,11 @@ NO_SUCH_JOB_CODE = "1026"
 PENDING = "job is still running"
 """A 202's words for a job that waits or runs (SEED S1, DOC O1), which the list calls RUNNING."""
 RUNS = re.compile(r"(?:(?P<job>(?:the |this |your )?job(?: \S+)?) is )?(?:still )?running\W*", re.IGNORECASE)
-"""Words for a job that runs, also with another 2xx: a stop destroys results, so "not running" must not match."""
+"""Words of any other 2xx for a job that runs: a stop destroys results, so "not running" must not match."""
+ENDED = re.compile(r"fail|finish|complet|succe|error|cancel|abort|kill|stopped|ended|done", re.IGNORECASE)
+"""A 202 says that the job waits or runs (DOC O1), whatever its words, unless they speak of an end."""
 OF_A_JOB = ("job_id", "jobId", "createdDate", "elapsedTime")
-"""Fields of a job: a 2xx other than 202 needs one for a bare "running", which may be about the health of a service."""
+"""Fields of a job: beside any of them, a bare "running" is not about the health of a service."""
 FINISHED = "FINISH"
 PARAMETERS = re.compile(r";[^/]*")
 """Parameters of a segment of a path (RFC 3986, 3.3), such as a session: they do not change what it names."""
@@ -148,7 +150,7 @@ def _seen(reply: Reply, job: Job) -> Observation | Answer:
 
 
 def _pending(reply: Reply, data: Mapping[str, Any], job: Job) -> Observation | Answer:
-    """Read a 2xx by its text; any but a 202 is undocumented and may be about something else."""
+    """Read a 2xx: a 202 with a state means pending or running; any other is undocumented and judged by its text."""
     raw = text(data.get("status"))
     if not raw or tells_error(data):
         return unusable(reply, "the reply does not say what state the job is in")
@@ -157,8 +159,9 @@ def _pending(reply: Reply, data: Mapping[str, Any], job: Job) -> Observation | A
     state = LIST_STATES.get(raw.upper(), JobState.UNKNOWN)
     if state is not JobState.SUCCEEDED:
         runs = RUNS.fullmatch(raw)
-        of_a_job = reply.status == HTTPStatus.ACCEPTED or any(text(data.get(name)) for name in OF_A_JOB)
-        state = JobState.ACTIVE if runs and (runs["job"] or of_a_job) else JobState.UNKNOWN
+        of_a_job = runs is not None and (runs["job"] or any(text(data.get(name)) for name in OF_A_JOB))
+        pending = reply.status == HTTPStatus.ACCEPTED and ENDED.search(raw) is None
+        state = JobState.ACTIVE if of_a_job or pending else JobState.UNKNOWN
     detail = FINISHED_DETAIL if state is JobState.SUCCEEDED else ""
     return Observation(state, raw, Source.OWN, job.id, clock=reply.date, detail=detail, facts=facts(data, FACTS))
 

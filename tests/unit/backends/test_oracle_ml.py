@@ -58,8 +58,9 @@ def test_a_202_is_running() -> None:
         pytest.param({"status": "FINISH"}, 202, JobState.SUCCEEDED, "FINISH", id="202-finish"),
         pytest.param({"status": "job failed"}, 202, JobState.UNKNOWN, "job failed", id="202-failed"),
         pytest.param({"status": "FINISHED"}, 202, JobState.UNKNOWN, "FINISHED", id="202-finished"),
-        pytest.param({"status": "queued"}, 202, JobState.UNKNOWN, "queued", id="202-another-word"),
-        pytest.param({"status": "not running yet"}, 202, JobState.UNKNOWN, "not running yet", id="202-not-running"),
+        pytest.param({"status": "job was stopped"}, 202, JobState.UNKNOWN, "job was stopped", id="202-stopped"),
+        pytest.param({"status": "queued"}, 202, JobState.ACTIVE, "queued", id="202-another-word"),
+        pytest.param({"status": "not running yet"}, 202, JobState.ACTIVE, "not running yet", id="202-waiting"),
         pytest.param(
             {"status": "job is still running"}, 200, JobState.ACTIVE, "job is still running", id="200-pending"
         ),
