@@ -108,6 +108,7 @@ def observed(
         parent=has_children,
         end=None if alive else End(seen.state, seen.raw) if seen.final and not gone else before.end,
         cancelling=_sightings(cancellation, seen, now),
+        left=_left(cancellation, seen),
         facts=_facts(before.facts, seen.facts),
         note="; ".join([part for part in (seen.detail, unlisted) if part])[:NOTE_LIMIT],
         doubt=doubt.continued(before.doubt, seen, asked),
@@ -157,7 +158,7 @@ def _quiet_until(before: datetime | None, seen: Observation, policy: Policy, now
 
 
 def _sightings(cancellation: Cancellation, seen: Observation, now: datetime) -> Mapping[str, Sighting]:
-    """Return the first sighting of each job in CANCELLING; a new backend time starts a new one.
+    """Return the first sighting of each job in CANCELLING; another backend time starts a new one.
 
     An observation that may not be in the backend's own words starts none.
     """
@@ -169,20 +170,37 @@ def _sightings(cancellation: Cancellation, seen: Observation, now: datetime) -> 
     return {
         member.job_id: _sighting(cancellation, member, now)
         for member in (seen, *seen.children)
-        if member.state is JobState.CANCELLING
-    } | {
-        member.job_id: before[member.job_id]
-        for member in seen.children
-        if member.job_id in before and family.not_shown(member)
+        if member.state is JobState.CANCELLING or (member.job_id in before and family.not_shown(member))
     }
 
 
 def _sighting(cancellation: Cancellation, member: Observation, now: datetime) -> Sighting:
-    before = cancellation.progress.cancelling.get(member.job_id)
-    if before is not None and before.since_text == member.since_text:
-        return before
+    """Return the sighting of one job; a look without a time neither starts a new one nor hides a change of the time."""
+    progress, since = cancellation.progress, member.since_text
+    before = progress.cancelling.get(member.job_id)
+    if before is not None and since in {"", before.since_text}:
+        shown_at = None if since == before.since_text else before.shown_at or progress.looked_at
+        return before if before.shown_at == shown_at else replace(before, shown_at=shown_at)
     not_before = clock.not_before(cancellation, member.job_id)
-    return Sighting(now, member.since_text, not_before, cancellation.stood_still(now))
+    since_text = since or proof.last_time(cancellation, member.job_id) or ""
+    return Sighting(now, since_text, not_before, cancellation.stood_still(now))
+
+
+def _left(cancellation: Cancellation, seen: Observation) -> Mapping[str, str]:
+    """Return the last times of jobs that were in CANCELLING and are now shown neither there nor running.
+
+    If such a job has ended, its time is kept only while there is an attestation that a later one would refute.
+    """
+    progress = cancellation.progress
+    if seen.source is not Source.OWN or not (progress.cancelling or progress.left):
+        return progress.left
+    return {
+        member.job_id: last
+        for member in (seen, *seen.children)
+        if member.state not in ALIVE and (cancellation.spec.attestations or not member.ended)
+        if not (member.job_id in progress.cancelling and family.not_shown(member))
+        if (last := proof.last_time(cancellation, member.job_id)) is not None
+    }
 
 
 def _still_gone(cancellation: Cancellation, seen: Observation, asked: datetime) -> Mapping[str, Probed]:

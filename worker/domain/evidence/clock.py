@@ -69,12 +69,13 @@ def cancelling_for(
 def not_before(cancellation: Cancellation, job_id: str) -> datetime | None:
     """Return a time at which a job newly sighted in CANCELLING was certainly not there yet, None if unknown.
 
-    That is the previous look if the job's backend time has moved since, or else the later of the last look that showed
-    it alive and our accepted cancel.
+    That is the last look that showed another time of the job's, or else the later of the last look that showed it alive
+    and our accepted cancel.
     """
     progress = cancellation.progress
-    if job_id in progress.cancelling:
-        return progress.looked_at
+    sighting = progress.cancelling.get(job_id)
+    if sighting is not None:
+        return sighting.shown_at or progress.looked_at
     child = progress.children.get(job_id)
     alive_at = progress.alive_at if job_id == cancellation.job_id else child.alive_at if child else None
     cancel = progress.sent.get(Action.CANCEL)

@@ -71,19 +71,28 @@ def sign_of_life(cancellation: Cancellation, member: Observation, asked: datetim
     That a scheduler reports a job as running before it was asked to stop shows nothing: it may be waiting for a process
     that is gone. A parent's state follows its children's; it has no process of its own.
     """
-    sighting = cancellation.progress.cancelling.get(member.job_id)
+    before, since = last_time(cancellation, member.job_id), member.since_text
     if member.state is JobState.CANCELLING:
-        before, since = sighting.since_text if sighting is not None else "", member.since_text
         moved = before and since and before != since
         return f"job {member.job_id} has checked in: its time is now {member.since_text}" if moved else ""
     if member.state is not JobState.ACTIVE:
         return ""
-    if sighting is not None:
+    if before is not None:
         return f"job {member.job_id} has gone back to {member.raw}"
     cancel = cancellation.progress.sent.get(Action.CANCEL)
     asked_to_stop = cancel is not None and cancel.accepted and cancel.last_at < asked
     runs = asked_to_stop and not member.parent and not member.children
     return f"job {member.job_id} is still in {member.raw} after the cancel was accepted" if runs else ""
+
+
+def last_time(cancellation: Cancellation, job_id: str) -> str | None:
+    """Return the last text shown for the time of a job in CANCELLING, empty if none was; None if it was never there.
+
+    Looks that do not show the job's state or its time change nothing: what they hide must not pass unnoticed. Once the
+    job is seen running, all begins anew.
+    """
+    sighting = cancellation.progress.cancelling.get(job_id)
+    return cancellation.progress.left.get(job_id) if sighting is None else sighting.since_text
 
 
 def probed(before: Mapping[str, Probed], job_id: str, gone: bool | None, at: datetime) -> Mapping[str, Probed]:  # noqa: FBT001 - the source's own answer
