@@ -60,6 +60,11 @@ CHILDLESS_TYPES = frozenset({"SINGLETON", "RECUR_CHILD", "SUB_REQUEST"})
 
 The set is open: a request of any other type, or without one, may have children.
 """
+GROUPING_TYPES = frozenset({"RECUR_PARENT", "JOBSET_SINGLETON", "JOBSET_RECUR_PARENT", "JOBSET_RECUR_CHILD"})
+"""The values of `requestType` of a request that runs nothing itself: a recurrence, or a job set (DOC E2).
+
+A step of a job set is not among them: it is a job, or a job set.
+"""
 CHILD_TYPES = frozenset({"RECUR_CHILD", "JOBSET_STEP", "JOBSET_RECUR_CHILD", "SUB_REQUEST"})
 RECURRING_TYPES = frozenset({"RECUR_CHILD", "JOBSET_RECUR_CHILD"})
 
@@ -166,6 +171,8 @@ def observation(data: Item, job_id: str, clock: datetime | None) -> Observation:
         facts=facts(data, FACTS),
         # A request with sub-requests is paused while they run.
         parent=kind not in CHILDLESS_TYPES or "PAUSED" in (state, word(data.get("previousState"))),
+        grouping=kind in GROUPING_TYPES,
+        above=request_id(data.get("parentRequestId")),
     )
 
 

@@ -208,7 +208,7 @@ def _still_gone(cancellation: Cancellation, seen: Observation, asked: datetime) 
     probes = cancellation.progress.probes
     if not probes:
         return probes
-    alive = {member.job_id for member in (seen, *seen.children) if proof.sign_of_life(cancellation, member, asked)}
+    alive = proof.signs_of_life(cancellation, seen, asked)
     return {job_id: said for job_id, said in probes.items() if job_id not in alive}
 
 
