@@ -26,7 +26,7 @@ from .adapter import (
     unseen,
     unusable,
 )
-from .times import real
+from .times import real, stand_in
 
 STATES: Mapping[str, JobState] = {
     "UNKNOWN": JobState.UNKNOWN,
@@ -153,7 +153,7 @@ def observation(data: Item, job_id: str, clock: datetime | None) -> Observation:
     state = STATES.get(written, JobState.UNKNOWN)
     flags = [(name, data.get(field)) for name, field in FLAGS.items()]
     asynchronous, force_allowed = [_flag(value) for _, value in flags]
-    since = text(data.get("stateChangeTime"))
+    since = _shown_time(data.get("stateChangeTime"))
     undeletable, detail = _of_a_child(data, kind, job_id)
     return Observation(
         state=state,
@@ -288,6 +288,15 @@ def _ended_at(data: Item, final_since: datetime | None) -> datetime | None:
     """
     told = [at for name in ("completedTime", "processEndTime") if (at := _moment(data.get(name))) is not None]
     return max([*told, final_since or told[0]]) if told else None
+
+
+def _shown_time(value: object) -> str:
+    """Return a time as it is written, empty if it stands for none: such a text must not look like a change."""
+    written = text(value)
+    try:
+        return "" if stand_in(datetime.fromisoformat(written)) else written
+    except ValueError:
+        return written
 
 
 def _moment(value: object) -> datetime | None:

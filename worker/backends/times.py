@@ -53,5 +53,10 @@ def longest_wait(retry_after: str, since: datetime | None) -> float | None:
     return max(waits, default=None)
 
 
+def stand_in(moment: datetime) -> bool:
+    """Whether a job's time, in whatever zone, stands for "none" or "for ever"."""
+    return not ZERO_IS_PAST <= (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) < LATEST
+
+
 def _in_utc(moment: datetime, earliest: datetime = EARLIEST) -> datetime | None:
     return moment.astimezone(UTC) if moment.tzinfo and earliest <= moment < LATEST else None
