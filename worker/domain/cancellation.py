@@ -140,15 +140,15 @@ class Sighting(Struct, frozen=True, omit_defaults=True):
     """When we first saw a job in CANCELLING, and the last text that the backend has shown for its time there.
 
     `not_before` is a time at which it was certainly not in that state yet, None if unknown. `held` is how many seconds
-    the record had been on hold by `at`. `shown_at` is the start of the last look that showed the text, None if that is
-    the latest look.
+    the record had been on hold by `at`. `hidden` is what the first look in a row that showed no time would have begun:
+    such looks may hide a check-in.
     """
 
     at: datetime
     since_text: str = ""
     not_before: datetime | None = None
     held: float = NEVER_HELD
-    shown_at: datetime | None = None
+    hidden: Sighting | None = None
 
 
 class ClockReading(Struct, frozen=True, omit_defaults=True):

@@ -170,20 +170,25 @@ def _sightings(cancellation: Cancellation, seen: Observation, now: datetime) -> 
     return {
         member.job_id: _sighting(cancellation, member, now)
         for member in (seen, *seen.children)
-        if member.state is JobState.CANCELLING or (member.job_id in before and family.not_shown(member))
+        if member.state is JobState.CANCELLING
+    } | {
+        member.job_id: before[member.job_id]
+        for member in seen.children
+        if member.job_id in before and family.not_shown(member)
     }
 
 
 def _sighting(cancellation: Cancellation, member: Observation, now: datetime) -> Sighting:
-    """Return the sighting of one job; a look without a time neither starts a new one nor hides a change of the time."""
-    progress, since = cancellation.progress, member.since_text
-    before = progress.cancelling.get(member.job_id)
-    if before is not None and since in {"", before.since_text}:
-        shown_at = None if since == before.since_text else before.shown_at or progress.looked_at
-        return before if before.shown_at == shown_at else replace(before, shown_at=shown_at)
+    """Return the sighting of one job; a look without a time does not begin it anew, nor hides a change of the time."""
+    before, last = cancellation.progress.cancelling.get(member.job_id), proof.last_time(cancellation, member.job_id)
+    if before is not None and before.since_text == member.since_text:
+        return before if before.hidden is None else replace(before, hidden=None)
     not_before = clock.not_before(cancellation, member.job_id)
-    since_text = since or proof.last_time(cancellation, member.job_id) or ""
-    return Sighting(now, since_text, not_before, cancellation.stood_still(now))
+    new = Sighting(now, member.since_text, not_before, cancellation.stood_still(now))
+    if member.since_text or not last:
+        return new
+    known = before or replace(new, since_text=last)
+    return replace(known, hidden=known.hidden or new)
 
 
 def _left(cancellation: Cancellation, seen: Observation) -> Mapping[str, str]:

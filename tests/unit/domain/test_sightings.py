@@ -110,24 +110,33 @@ def test_a_check_in_that_looks_without_a_time_have_hidden_holds_the_force(build:
 def test_a_look_without_a_time_keeps_the_first_sight(build: Any) -> None:
     one = attested(build, *[stuck(build, since) for since in ("T1", "", "T1", "", "")])
 
-    sighting = Sighting(build.at(2), "T1", build.at(0), shown_at=build.at(6))
-    assert one.progress.cancelling == {"1": sighting}
+    hidden = Sighting(build.at(8), "", build.at(6))
+    assert one.progress.cancelling == {"1": Sighting(build.at(2), "T1", build.now, hidden=hidden)}
     assert build.looked(one, stuck(build, "T1"), 20).progress.cancelling == {
         "1": Sighting(build.at(2), "T1", build.now)
     }
 
 
-def test_a_time_in_every_second_look_does_not_put_off_the_force(build: Any) -> None:
-    one, policy = (
-        build.cancellation(sent=build.cancelled(), force_after=6.0),
-        build.policy(force=Force.AUTO, force_after=6.0),
-    )
-    for at in (2, 4, 6, 8):
-        seen = stuck(build, "T1" if at % 4 else "")
+@pytest.mark.parametrize(
+    ("looks", "forced"),
+    [
+        pytest.param({2: "T1", 4: "", 6: "T1", 8: "", 10: "T1"}, 10, id="in-every-second-look"),
+        pytest.param({2: "T1", 6: "", 8: "", 10: "", 12: ""}, 12, id="in-the-first-look-alone"),
+        pytest.param({2: "T1", 7: "", 8: "T2", 12: "", 14: "T2"}, 14, id="and-a-check-in"),
+        pytest.param({2: "", 4: "", 6: "", 8: ""}, 8, id="in-no-look"),
+    ],
+)
+def test_the_force_is_due_though_some_looks_show_no_time_and_never_early(
+    build: Any, looks: dict[int, str], forced: int
+) -> None:
+    one, policy = build.cancellation(sent=build.cancelled()), build.policy(force=Force.AUTO, force_after=6.0)
+    due = []
+    for at, since in looks.items():
+        seen = stuck(build, since)
         one = build.looked(one, seen, at)
+        due += [at] if decide(one, seen, policy, build.at(at)) == Send(Action.FORCE, "1") else []
 
-    assert decide(one, seen, policy, build.at(7.9)) != Send(Action.FORCE, "1")
-    assert decide(one, seen, policy, build.at(8)) == Send(Action.FORCE, "1")
+    assert due == [forced]
 
 
 @pytest.mark.parametrize(
