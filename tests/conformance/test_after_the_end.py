@@ -220,6 +220,18 @@ async def test_a_look_that_shows_nothing_proves_nothing(redis: Redis) -> None:
         assert (await after.reported(), await after.planned()) == ([], 1)
 
 
+@pytest.mark.parametrize("kind", ["error", "gateway"])
+async def test_a_last_look_that_a_gateway_answers_is_repeated(redis: Redis, kind: str) -> None:
+    async with ended(redis, watch=(0.001,)) as after:
+        after.one.one.sim.add_fault(kind, verb="look", times=1)
+        await after.look()
+        assert (await after.reported(), await after.planned()) == ([], 1)
+
+        after.one.one.add()
+        await after.look()
+        assert len(await after.reported()) == 1
+
+
 async def test_looks_wait_while_the_backend_is_paused_and_then_probe_it(redis: Redis) -> None:
     async with ended(redis) as after:
         after.one.one.add()

@@ -60,7 +60,8 @@ class OracleEss(Adapter):
     def look_many(self, jobs: Sequence[Job]) -> LookMany:
         """Read requests by their ids; parents are left out, because a list shows too little of them.
 
-        So is a request in CANCELLING without a time: it would seem to have only just entered that state.
+        So is a request in CANCELLING without a time: once a look shows the time, it would seem to have just entered
+        that state.
         """
         childless = [job.id for job in jobs if not job.parent]
         shown = yield from by_ids(childless, len(childless) // CALLS_SAVED)

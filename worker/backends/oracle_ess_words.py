@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from ..domain.model import Action, Answer, AnswerKind, Job, JobState, Observation, Source
+from ..domain.model import FINAL, Action, Answer, AnswerKind, Job, JobState, Observation, Source
 from .adapter import (
     Reply,
     Request,
@@ -27,7 +27,7 @@ from .adapter import (
     unusable,
     whole_number,
 )
-from .times import real
+from .times import real, stand_in
 
 STATES: Mapping[str, JobState] = {
     "UNKNOWN": JobState.UNKNOWN,
@@ -60,6 +60,11 @@ CHILDLESS_TYPES = frozenset({"SINGLETON", "RECUR_CHILD", "SUB_REQUEST"})
 """The values of `requestType` that have no children unless they are paused (DOC E2, SRC E9).
 
 The set is open: a request of any other type, or without one, may have children.
+"""
+GROUPING_TYPES = frozenset({"RECUR_PARENT", "JOBSET_SINGLETON", "JOBSET_RECUR_PARENT", "JOBSET_RECUR_CHILD"})
+"""The values of `requestType` of a request that runs nothing itself: a recurrence, or a job set (DOC E2).
+
+A step of a job set is not among them: it is a job, or a job set.
 """
 CHILD_TYPES = frozenset({"RECUR_CHILD", "JOBSET_STEP", "JOBSET_RECUR_CHILD", "SUB_REQUEST"})
 RECURRING_TYPES = frozenset({"RECUR_CHILD", "JOBSET_RECUR_CHILD"})
@@ -144,20 +149,21 @@ def _told(reply: Reply, job: Job) -> tuple[str, str, Source]:
 
 def observation(data: Item, job_id: str, clock: datetime | None) -> Observation:
     """Translate a request's fields."""
-    state, kind = word(data.get("state")), word(data.get("requestType"))
+    written, kind = word(data.get("state")), word(data.get("requestType"))
+    state = STATES.get(written, JobState.UNKNOWN)
     flags = [(name, data.get(field)) for name, field in FLAGS.items()]
     asynchronous, force_allowed = [_flag(value) for _, value in flags]
-    since = text(data.get("stateChangeTime"))
+    since = _shown_time(data.get("stateChangeTime"))
     undeletable, detail = _of_a_child(data, kind, job_id)
     return Observation(
-        state=STATES.get(state, JobState.UNKNOWN),
+        state=state,
         raw=state_word(data),
         source=Source.OWN,
         job_id=job_id,
         since=_moment(since),
         since_text=since,
         clock=clock,
-        ended_at=_moment(data.get("completedTime")) or _moment(data.get("processEndTime")),
+        ended_at=_ended_at(data, _moment(since) if state in FINAL else None),
         asynchronous=asynchronous,
         force_allowed=force_allowed,
         unreadable=frozenset([name for name, value in flags if value is not None and _flag(value) is None]),
@@ -165,7 +171,9 @@ def observation(data: Item, job_id: str, clock: datetime | None) -> Observation:
         detail=detail,
         facts=facts(data, FACTS),
         # A request with sub-requests is paused while they run.
-        parent=kind not in CHILDLESS_TYPES or "PAUSED" in (state, word(data.get("previousState"))),
+        parent=kind not in CHILDLESS_TYPES or "PAUSED" in (written, word(data.get("previousState"))),
+        grouping=kind in GROUPING_TYPES,
+        above=request_id(data.get("parentRequestId")),
     )
 
 
@@ -284,6 +292,24 @@ def _flag(value: object) -> bool | None:
     if isinstance(value, str):
         return WRITTEN_FLAGS.get(value.strip().lower())
     return value if isinstance(value, bool) else None
+
+
+def _ended_at(data: Item, final_since: datetime | None) -> datetime | None:
+    """Return when a request ended, None if nothing says so.
+
+    Its times may be those of an earlier try: it has not ended before its last process, nor before its final state.
+    """
+    told = [at for name in ("completedTime", "processEndTime") if (at := _moment(data.get(name))) is not None]
+    return max([*told, final_since or told[0]]) if told else None
+
+
+def _shown_time(value: object) -> str:
+    """Return a time as it is written, empty if it stands for none: such a text must not look like a change."""
+    written = text(value)
+    try:
+        return "" if stand_in(datetime.fromisoformat(written)) else written
+    except ValueError:
+        return written
 
 
 def _moment(value: object) -> datetime | None:

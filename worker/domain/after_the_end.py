@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from .evidence.breaker import outage
 from .evolve import ALIVE
-from .model import Observation, Policy, Source
+from .model import Answer, JobState, Observation, Policy, Source
 
 GRACE = 3
-"""The last look, while it shows nothing, is repeated for this many times `poll.max`, or `believe_after` if longer."""
+"""The last look, while it does not show how the job is, is repeated for this many times `poll.max`, or `believe_after`
+if that is longer."""
 
 
 def next_look(
@@ -17,8 +19,8 @@ def next_look(
 ) -> datetime | None:
     """Return when the next look is due, None after the last one; `watch_after` is in seconds from the end.
 
-    `shown` says whether the latest look showed anything. A look that did not is repeated every `poll.max` seconds until
-    the next one is due; the last one for a while longer, see `GRACE`.
+    `shown` says whether the latest look showed how the job is. A look that did not is repeated every `poll.max` seconds
+    until the next one is due; the last one for a while longer, see `GRACE`.
     """
     times = (ended_at + timedelta(seconds=after) for after in watch_after)
     following = next((at for at in times if at > now), None)
@@ -30,6 +32,16 @@ def next_look(
     grace = max(policy.believe_after, GRACE * policy.poll.max)
     last = ended_at + timedelta(seconds=max(watch_after, default=0.0) + grace)
     return soon if soon <= last else None
+
+
+def shows(said: Observation | Answer) -> bool:
+    """Whether a look shows the state of a job and of all its family, or that there is none in the API's own words.
+
+    A list that the API itself does not show whole counts as shown: another look would show no more.
+    """
+    if isinstance(said, Answer) or outage(said):
+        return False
+    return all(member.state is not JobState.UNKNOWN for member in (said, *said.children))
 
 
 def lives(seen: Observation) -> bool:

@@ -137,16 +137,18 @@ class Sent(Struct, frozen=True, omit_defaults=True):
 
 
 class Sighting(Struct, frozen=True, omit_defaults=True):
-    """When we first saw a job in CANCELLING, and the backend's text for its time then.
+    """When we first saw a job in CANCELLING, and the last text that the backend has shown for its time there.
 
     `not_before` is a time at which it was certainly not in that state yet, None if unknown. `held` is how many seconds
-    the record had been on hold by `at`.
+    the record had been on hold by `at`. `hidden` is what the first look in a row that showed no time would have begun:
+    such looks may hide a check-in.
     """
 
     at: datetime
     since_text: str = ""
     not_before: datetime | None = None
     held: float = NEVER_HELD
+    hidden: Sighting | None = None
 
 
 class ClockReading(Struct, frozen=True, omit_defaults=True):
@@ -196,10 +198,12 @@ class Progress(Struct, frozen=True, omit_defaults=True):
     `sent`: by `sent_key`. `waits`: how many waits there were since something last changed. `held`: the reasons of a
     shut force gate that were reported, see `Gate.reason`. `next`: what comes next, in words.
     `worker.domain.evidence` weighs the rest. `doubt`: the current run of looks whose answers may not be the backend's
-    own. `closed_at`: start of the current run of looks that found the whole family ended. `family_at`: when the
-    children were first seen. `children`: those seen alive, in the order in which to ask about them. `probes`: by job
-    id. `void`: when an attestation was refuted, by its key in `Spec.attestations`. `pages` and `long`: for the next
-    look, see `model.Job`. `quiet_until`: the replies to a look asked us not to look again before then.
+    own. `cancelling`: the jobs in CANCELLING. `left`: the last text shown for the time of each job that was there, and
+    is now shown neither there nor running. `closed_at`: start of the current run of looks that found the whole family
+    ended. `family_at`: when the children were first seen. `children`: those seen alive, in the order in which to ask
+    about them. `probes`: by job id. `void`: when an attestation was refuted, by its key in `Spec.attestations`. `pages`
+    and `long`: for the next look, see `model.Job`. `quiet_until`: the replies to a look asked us not to look again
+    before then.
     """
 
     intent: Intent | None = None
@@ -215,6 +219,7 @@ class Progress(Struct, frozen=True, omit_defaults=True):
     end: End | None = None
     parent: bool = False
     cancelling: Mapping[str, Sighting] = field(default_factory=dict)
+    left: Mapping[str, str] = field(default_factory=dict)
     overdue: bool = False
     held: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)

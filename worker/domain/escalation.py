@@ -14,6 +14,7 @@ from . import polling
 from .cancellation import FAR, Cancellation, attributed, sent_key
 from .decision import Decision, Finish, Hold, Send, Wait
 from .dry_run import planned
+from .evidence.breaker import outage
 from .evidence.doubt import ask_again, lasting, refuses
 from .evidence.effect import forced
 from .evidence.ending import Unproven, unproven
@@ -24,6 +25,8 @@ from .outcome import ended
 
 MOST_PROBED = 20
 """The most jobs of one family about which the second source is asked after a look."""
+LISTED_AGAIN = 2
+"""How many more looks a dry run takes to see the children of a parent that has ended."""
 FORCE_DUE = "the force step is due at "
 """Precedes the time of a future force step in the `why` of a wait."""
 
@@ -80,9 +83,16 @@ def _decided(cancellation: Cancellation, seen: Observation | Answer | None, poli
 
 
 def _planned(cancellation: Cancellation, seen: Observation, policy: Policy, now: datetime) -> Decision:
-    """End a dry run with what would be decided now, once what was seen is proven."""
+    """End a dry run with what would be decided now, once what was seen is proven.
+
+    If a parent has ended and the list of its children failed, it is looked at again a few times.
+    """
     if _lacks(cancellation, seen, policy, now) is not None:
         return _seen(cancellation, seen, policy, now)
+    unlisted = seen.ended and seen.unlisted is not None and outage(seen.unlisted)
+    if unlisted and cancellation.progress.waits < LISTED_AGAIN and now < cancellation.gives_up_at(now):
+        again = now + polling.back_off(cancellation, policy.poll, cancellation.progress.waits)
+        return Wait(capped(cancellation, policy, now, again), "look again: the list of children failed")
     patient = replace(cancellation, spec=replace(cancellation.spec, give_up_at=FAR))
     now_or_never = replace(seen, unlisted=replace(seen.unlisted, retry_after=None)) if seen.unlisted else seen
     return planned(cancellation, seen, _seen(patient, now_or_never, policy, now))

@@ -108,6 +108,7 @@ def observed(
         parent=has_children,
         end=None if alive else End(seen.state, seen.raw) if seen.final and not gone else before.end,
         cancelling=_sightings(cancellation, seen, now),
+        left=_left(cancellation, seen),
         facts=_facts(before.facts, seen.facts),
         note="; ".join([part for part in (seen.detail, unlisted) if part])[:NOTE_LIMIT],
         doubt=doubt.continued(before.doubt, seen, asked),
@@ -157,7 +158,7 @@ def _quiet_until(before: datetime | None, seen: Observation, policy: Policy, now
 
 
 def _sightings(cancellation: Cancellation, seen: Observation, now: datetime) -> Mapping[str, Sighting]:
-    """Return the first sighting of each job in CANCELLING; a new backend time starts a new one.
+    """Return the first sighting of each job in CANCELLING; another backend time starts a new one.
 
     An observation that may not be in the backend's own words starts none.
     """
@@ -178,11 +179,33 @@ def _sightings(cancellation: Cancellation, seen: Observation, now: datetime) -> 
 
 
 def _sighting(cancellation: Cancellation, member: Observation, now: datetime) -> Sighting:
-    before = cancellation.progress.cancelling.get(member.job_id)
+    """Return the sighting of one job; a look without a time does not begin it anew, nor hides a change of the time."""
+    before, last = cancellation.progress.cancelling.get(member.job_id), proof.last_time(cancellation, member.job_id)
     if before is not None and before.since_text == member.since_text:
-        return before
+        return before if before.hidden is None else replace(before, hidden=None)
     not_before = clock.not_before(cancellation, member.job_id)
-    return Sighting(now, member.since_text, not_before, cancellation.stood_still(now))
+    new = Sighting(now, member.since_text, not_before, cancellation.stood_still(now))
+    if member.since_text or not last:
+        return new
+    known = before or replace(new, since_text=last)
+    return replace(known, hidden=known.hidden or new)
+
+
+def _left(cancellation: Cancellation, seen: Observation) -> Mapping[str, str]:
+    """Return the last times of jobs that were in CANCELLING and are now shown neither there nor running.
+
+    If such a job has ended, its time is kept only while there is an attestation that a later one would refute.
+    """
+    progress = cancellation.progress
+    if seen.source is not Source.OWN or not (progress.cancelling or progress.left):
+        return progress.left
+    return {
+        member.job_id: last
+        for member in (seen, *seen.children)
+        if member.state not in ALIVE and (cancellation.spec.attestations or not member.ended)
+        if not (member.job_id in progress.cancelling and family.not_shown(member))
+        if (last := proof.last_time(cancellation, member.job_id)) is not None
+    }
 
 
 def _still_gone(cancellation: Cancellation, seen: Observation, asked: datetime) -> Mapping[str, Probed]:
@@ -190,7 +213,7 @@ def _still_gone(cancellation: Cancellation, seen: Observation, asked: datetime) 
     probes = cancellation.progress.probes
     if not probes:
         return probes
-    alive = {member.job_id for member in (seen, *seen.children) if proof.sign_of_life(cancellation, member, asked)}
+    alive = proof.signs_of_life(cancellation, seen, asked)
     return {job_id: said for job_id, said in probes.items() if job_id not in alive}
 
 

@@ -114,18 +114,27 @@ def _stopped(cancellation: Cancellation, seen: Observation, policy: Policy) -> b
 
 
 def _evidence(cancellation: Cancellation, seen: Observation, policy: Policy) -> Evidence:
-    """Return what supports the claim that the job has stopped."""
+    """Return what supports the claim that the job and its children have stopped."""
     if cancellation.progress.end is None and seen.state is JobState.GONE and seen.source is not Source.OWN:
         return Evidence.UNVERIFIED
-    forces = forced(cancellation)
-    if forces and any(member.state in CLOSED for member in (seen, *seen.children)):
-        return _proof(cancellation, tuple(forces), policy, Evidence.UNVERIFIED)
-    gone = seen.state is JobState.GONE and cancellation.progress.end is None and not policy.gone_means_stopped
-    unproven = gone or any(member.provisional for member in (seen, *seen.children))
-    claim = Evidence.UNVERIFIED if unproven else Evidence.REPORTED
-    if unproven or not policy.steps.force:
-        return _proof(cancellation, (cancellation.job_id,), policy, claim)
-    return claim
+    family = (seen, *seen.children)
+    closed = forced(cancellation) if any(member.state in CLOSED for member in family) else {}
+    uncertain = (member.job_id or cancellation.job_id for member in family if _uncertain(cancellation, member, policy))
+    unproven = tuple(dict.fromkeys((*closed, *uncertain)))
+    if unproven:
+        return _proof(cancellation, unproven, policy, Evidence.UNVERIFIED)
+    return (
+        Evidence.REPORTED
+        if policy.steps.force
+        else _proof(cancellation, (cancellation.job_id,), policy, Evidence.REPORTED)
+    )
+
+
+def _uncertain(cancellation: Cancellation, member: Observation, policy: Policy) -> bool:
+    """Whether a member's end may be taken back, or was not seen: its record is gone, and that proves nothing."""
+    vanished = member.state is JobState.GONE and not policy.gone_means_stopped
+    end_seen = cancellation.progress.end is not None and member.job_id in {"", cancellation.job_id}
+    return member.provisional or (vanished and not end_seen)
 
 
 def _proof(cancellation: Cancellation, job_ids: tuple[str, ...], policy: Policy, otherwise: Evidence) -> Evidence:

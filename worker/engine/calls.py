@@ -35,16 +35,17 @@ class Caller:
         self._clock = clock
         self._cancellation = cancellation
         self._paid = paid
+        self._cut_short = False
 
     def lease_lasts(self, calls: int = 1) -> bool:
         """Whether this many calls, one after the other from now on, end within the lease whatever happens to them."""
         return self._backend.lease - self._clock.elapsed() > calls * self._backend.policy.timeout
 
     async def drive(self, exchange: Generator[Request, Reply, Said], action: Action) -> Said | Answer:
-        """Make the calls of an exchange; those of a look end with the lease."""
-        began, made = time.monotonic(), self.made
+        """Make the calls of an exchange; those of a look end with the lease, which says nothing about the backend."""
+        began, made, self._cut_short = time.monotonic(), self.made, False
         said = await self._said(exchange, look=action is Action.LOOK)
-        self.failed |= said is not TOO_SLOW and outage(said)
+        self.failed |= not self._cut_short and outage(said)
         if self.made > made:
             kind = said.kind if isinstance(said, Answer) else AnswerKind.ACCEPTED
             seconds = time.monotonic() - began
@@ -52,21 +53,26 @@ class Caller:
         return said
 
     async def _said(self, exchange: Generator[Request, Reply, Said], *, look: bool) -> Said | Answer:
+        """Return what an exchange makes of the replies; it is told of each call that got none or was not made."""
         request, retry_after = next(exchange), 0.0
         while True:
+            without: Answer | None = None
             if look and not self.lease_lasts():
-                return TOO_SLOW
-            self.made += 1
-            try:
-                reply = await self._backend.calls.send(request, traceparent=self._cancellation.traceparent)
-                retry_after = max(retry_after, reply.retry_after or 0.0)
-                step = partial(exchange.send, reply)
-            except CallUnanswered as error:
-                step = partial(exchange.throw, NoReply(str(error)))
-            except CredentialUnavailable as error:
-                return Answer(AnswerKind.BUSY, Source.NOBODY, detail=str(error))
-            except CredentialRefused as error:
-                return Answer(AnswerKind.REFUSED, Source.CREDENTIAL, detail=str(error))
+                self._cut_short, without = True, TOO_SLOW
+            else:
+                self.made += 1
+                try:
+                    reply = await self._backend.calls.send(request, traceparent=self._cancellation.traceparent)
+                    retry_after = max(retry_after, reply.retry_after or 0.0)
+                    step = partial(exchange.send, reply)
+                except CallUnanswered as error:
+                    without = unanswered(str(error))
+                except CredentialUnavailable as error:
+                    return Answer(AnswerKind.BUSY, Source.NOBODY, detail=str(error))
+                except CredentialRefused as error:
+                    return Answer(AnswerKind.REFUSED, Source.CREDENTIAL, detail=str(error))
+            if without is not None:
+                step = partial(exchange.throw, NoReply(without.detail))
             try:
                 request = step()
             except StopIteration as stop:
@@ -74,7 +80,7 @@ class Caller:
                 asks = retry_after and isinstance(said, Observation)
                 return replace(said, retry_after=retry_after) if asks else said
             except NoReply as error:
-                return unanswered(str(error))
+                return without or unanswered(str(error))
 
     def verdict(self, *, listed: bool) -> str:
         """Return the verdict on the backend, as `commit.lua` reads it; `listed` is whether a list has shown the job."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import structlog
 
 from ..domain import event_drafts
-from ..domain.after_the_end import lives, next_look
+from ..domain.after_the_end import lives, next_look, shows
 from ..domain.errors import StoreUnavailable
 from ..domain.model import Action, Observation
 from ..domain.polling import asked_for
@@ -98,8 +98,7 @@ class Watcher:
         if isinstance(said, Observation) and lives(said):
             event = event_drafts.reappeared(said, record.outcome, ended_at)
             return Seen("reopen" if backend.reopen else "alive", event=event, calls=calls, verdict=verdict)
-        shown = isinstance(said, Observation)
-        again = next_look(ended_at, backend.watch_after, backend.policy, clock.now(), shown=shown)
+        again = next_look(ended_at, backend.watch_after, backend.policy, clock.now(), shown=shows(said))
         if again:
             again = max(again, clock.now() + asked_for(said.retry_after, backend.policy))
         return Seen("again" if again else "done", again, calls=calls, verdict=verdict)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from unit.backends.ess_exchanges import EMPTY, ESS, JOB, REQUESTS, look, seen
-from unit.backends.exchanges import ANYBODYS, CLOCK, LOGIN, give, play
+from unit.backends.exchanges import ANYBODYS, LOGIN, give, play
 
 from worker.backends.adapter import Reply
 from worker.backends.oracle_ess_words import FIELDS, STATES
@@ -143,50 +142,6 @@ def test_paused_is_alive() -> None:
 
 def test_the_table_holds_all_twenty_states() -> None:
     assert len(STATES) == 20
-
-
-@pytest.mark.parametrize(
-    ("written", "since"),
-    [
-        pytest.param("2026-11-22T10:00:00.250Z", datetime(2026, 11, 22, 10, 0, 0, 250000, UTC), id="fraction"),
-        pytest.param("2026-11-22T10:00:00,000+00:00", datetime(2026, 11, 22, 10, tzinfo=UTC), id="comma"),
-        pytest.param("2026-11-22T10:00:00Z", datetime(2026, 11, 22, 10, 0, 1, tzinfo=UTC), id="second-cut-off"),
-        pytest.param("2026-11-22T12:00:00+02:00", datetime(2026, 11, 22, 10, 0, 1, tzinfo=UTC), id="offset"),
-        pytest.param("2026-11-22T10:00:00", None, id="no-zone"),
-        pytest.param("9999-12-31T23:59:59Z", None, id="end-of-time"),
-        pytest.param("just now", None, id="no-time"),
-    ],
-)
-def test_since_is_never_earlier_than_the_true_moment(written: str, since: datetime | None) -> None:
-    one = seen(state="CANCELLING", stateChangeTime=written)
-
-    assert (one.since, one.since_text) == (since, written)
-
-
-def test_the_clock_is_the_date_header() -> None:
-    assert seen(state="RUNNING").clock == CLOCK
-
-
-@pytest.mark.parametrize(
-    ("times", "ended_at"),
-    [
-        pytest.param(
-            {"completedTime": "2026-11-22T10:00:00.5Z", "processEndTime": "2026-11-22T09:00:00.5Z"},
-            datetime(2026, 11, 22, 10, 0, 0, 500000, UTC),
-            id="completed-first",
-        ),
-        pytest.param(
-            {"completedTime": None, "processEndTime": "2026-11-22T09:00:00.5Z"},
-            datetime(2026, 11, 22, 9, 0, 0, 500000, UTC),
-            id="else-process-end",
-        ),
-        pytest.param({"completedTime": "2026-11-22T10:00:00"}, None, id="no-zone"),
-        pytest.param({"completedTime": "9999-12-31T23:59:59.5Z"}, None, id="for-ever"),
-        pytest.param({"completedTime": "0001-01-01T00:00:00.5+14:00"}, None, id="before-the-first-day"),
-    ],
-)
-def test_the_end_is_told_by_the_backends_own_times(times: dict[str, str | None], ended_at: datetime | None) -> None:
-    assert seen(state="CANCELLED", **times).ended_at == ended_at
 
 
 @pytest.mark.parametrize(

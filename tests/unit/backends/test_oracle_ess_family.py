@@ -55,6 +55,23 @@ def test_a_job_that_could_have_children_before_is_still_asked_for_them(known: di
     assert seen.parent
 
 
+@pytest.mark.parametrize(
+    ("kind", "grouping"),
+    [
+        ("RECUR_PARENT", True),
+        ("JOBSET_SINGLETON", True),
+        ("JOBSET_RECUR_PARENT", True),
+        ("jobset_recur_child", True),
+        ("JOBSET_STEP", False),
+        ("SINGLETON", False),
+        ("BRAND_NEW", False),
+        (None, False),
+    ],
+)
+def test_only_recurrences_and_job_sets_have_no_process_of_their_own(kind: str | None, *, grouping: bool) -> None:
+    assert look({"state": "RUNNING", "requestType": kind}, EMPTY)[1].grouping is grouping
+
+
 # a short list
 
 
@@ -80,6 +97,12 @@ def test_a_short_list_is_read_to_its_end(pages: list[Reply], asked: int) -> None
     assert words(one) == dict.fromkeys("123", "CANCELLED")
     assert tails(requests) == [("4711",), (), *(("search", str(number)) for number in range(1, asked))]
     assert (one.unlisted, one.long, one.pages, one.final) == (None, False, 0, True)
+
+
+def test_a_child_says_which_request_is_directly_above_it() -> None:
+    _, one = parent(page(kid(1), kid(2, parentRequestId=1), kid(3, parentRequestId=None)), EMPTY)
+
+    assert {child.job_id: child.above for child in one.children} == {"1": "4711", "2": "1", "3": ""}
 
 
 def test_a_living_child_keeps_a_family_from_its_end() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from unit.conftest import Build
 
-from worker.domain.after_the_end import lives, next_look
+from worker.domain.after_the_end import lives, next_look, shows
 from worker.domain.decision import ENDED
 from worker.domain.event_drafts import reappeared
 from worker.domain.model import Outcome, Poll
@@ -65,6 +65,48 @@ def test_a_job_counts_as_ended_after_five_outcomes(outcome: Outcome) -> None:
 )
 def test_only_the_backends_own_words_show_a_job_alive(seen: dict[str, Any], alive: bool, build: Build) -> None:  # noqa: FBT001 - a table's column
     assert lives(build.seen(**seen)) is alive
+
+
+@pytest.mark.parametrize(
+    ("seen", "shown"),
+    [
+        ({"state": "cancelled"}, True),
+        ({"state": "gone"}, True),
+        ({"state": "gone", "source": "unsure"}, False),
+        ({"state": "unknown"}, False),
+        ({"state": "cancelled", "child": "failed"}, True),
+        ({"state": "cancelled", "child": "unknown"}, False),
+        ({"state": "cancelled", "list": ("unanswered", 503, "nobody")}, False),
+        ({"state": "cancelled", "list": ("busy", 429, "own")}, False),
+        ({"state": "cancelled", "list": ("unanswered", None, "nobody")}, False),
+        ({"state": "cancelled", "list": ("unanswered", 200, "own")}, True),
+        (None, False),
+    ],
+    ids=[
+        "ended",
+        "gone-in-its-own-words",
+        "a-gateways-404",
+        "an-unknown-word",
+        "a-family-that-has-ended",
+        "a-child-in-an-unknown-word",
+        "a-list-that-failed",
+        "a-list-that-asks-for-time",
+        "a-list-without-an-answer",
+        "a-list-that-is-too-long",
+        "no-answer",
+    ],
+)
+def test_only_a_look_that_shows_how_the_job_is_need_not_be_repeated(
+    seen: dict[str, Any] | None, build: Build, *, shown: bool
+) -> None:
+    if seen is None:
+        assert shows(build.answer("unanswered", 503)) is shown
+        return
+    children = (build.seen(seen["child"], job_id="2"),) if "child" in seen else ()
+    unlisted = build.answer(*seen["list"]) if "list" in seen else None
+    told = {name: seen[name] for name in seen if name in {"state", "source"}}
+
+    assert shows(build.seen(**told, children=children, unlisted=unlisted)) is shown
 
 
 def test_a_family_lives_while_a_child_does(build: Build) -> None:

@@ -84,6 +84,30 @@ def test_children_that_could_not_be_listed_delay_no_plan_and_are_told(build: Any
     assert (plan.would, "not all of its children could be seen: too many" in plan.because) == ("cancel", True)
 
 
+@pytest.mark.parametrize(
+    ("unlisted", "waits", "again"),
+    [
+        pytest.param(("unanswered", 503, "nobody"), 0, True, id="failed-once"),
+        pytest.param(("unanswered", 503, "nobody"), 1, True, id="failed-twice"),
+        pytest.param(("unanswered", 503, "nobody"), 2, False, id="failed-three-times"),
+        pytest.param(("busy", 429, "own"), 0, True, id="asked-for-time"),
+        pytest.param(("unanswered", 200, "own"), 0, False, id="too-long-to-be-read-whole"),
+    ],
+)
+def test_the_children_of_a_parent_that_has_ended_are_looked_for_again_if_their_list_failed(
+    build: Any, unlisted: tuple[str, int, str], waits: int, *, again: bool
+) -> None:
+    seen = build.seen("cancelled", parent=True, unlisted=build.answer(*unlisted))
+    one = build.cancellation(dry_run=True, waits=waits, give_up=60)
+
+    assert isinstance(decide(one, seen, build.policy(), build.now), Wait if again else Finish)
+    assert isinstance(decide(one, seen, build.policy(), build.at(60)), Finish)
+
+
+def test_a_failed_list_delays_no_plan_for_a_parent_that_has_not_ended(build: Any) -> None:
+    assert planned(build, build.seen(parent=True, unlisted=build.answer("unanswered", 503, "nobody"))).plan
+
+
 def test_an_end_that_is_not_proven_is_looked_at_again(build: Any) -> None:
     gone = build.seen("gone", source="unsure")
     one = build.looked(build.cancellation(dry_run=True), gone, 0)

@@ -8,8 +8,9 @@ from unit.domain.endings import asked, finish
 
 from worker.domain.cancellation import WHOLE, Attestation, Child, End
 from worker.domain.decision import Finish
+from worker.domain.evidence.family import whole
 from worker.domain.model import Evidence, JobState, Outcome, Source, Verb
-from worker.domain.outcome import BY_UNANSWERED
+from worker.domain.outcome import BY_UNANSWERED, ended
 
 ENDED = ["cancelled", "force_cancelled", "deleted", "already_finished", "completed_anyway"]
 
@@ -259,6 +260,34 @@ def test_a_word_about_one_child_proves_nothing_of_another(build: Any, about: tup
 def test_a_record_that_vanished_proves_nothing_where_the_operator_says_so(build: Any) -> None:
     end = finish(build, build.seen("gone"), kind="oml", policy={"gone_means_stopped": False}, **asked(build))
     assert (end.outcome, end.evidence, end.safe_to_rerun) == (Outcome.CANCELLED, Evidence.UNVERIFIED, False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "policy", "evidence"),
+    [
+        pytest.param({}, {"gone_means_stopped": False}, "unverified", id="where-gone-proves-nothing"),
+        pytest.param({}, {"gone_means_stopped": True}, "reported", id="where-gone-means-stopped"),
+        pytest.param({"about": "2"}, {"gone_means_stopped": False}, "attested", id="attested-for-it"),
+        pytest.param({"about": "1"}, {"gone_means_stopped": False}, "unverified", id="attested-for-the-parent-alone"),
+        pytest.param({"about": ""}, {"gone_means_stopped": False}, "attested", id="attested-for-the-family"),
+        pytest.param(
+            {"about": "3", "force:3": True}, {"gone_means_stopped": False}, "unverified", id="beside-a-forced-child"
+        ),
+    ],
+)
+def test_a_child_whose_record_vanished_counts_as_the_job_itself_does(
+    build: Any, changes: dict[str, Any], policy: dict[str, Any], evidence: str
+) -> None:
+    one = build.cancellation(
+        sent={**build.cancelled(), **({"force:3": build.sent()} if "force:3" in changes else {})},
+        attestations={changes["about"]: build.word()} if "about" in changes else {},
+    )
+    for at, states in ((2, {"2": "cancelling", "3": "cancelling"}), (4, {"2": "gone", "3": "cancelled"}), (9, {})):
+        children = tuple(build.seen(state, job_id=job_id) for job_id, state in states.items())
+        seen = whole(one, build.seen("cancelled", parent=True, children=children))
+        one = build.looked(one, seen, at)
+
+    assert ended(one, seen, build.policy(**policy)).evidence == evidence
 
 
 @pytest.mark.parametrize("source", ["own", "unsure"])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from msgspec.structs import replace
 
 from worker.backends.adapter import Adapter, Reply, Request
 from worker.backends.mrs import Mrs
+from worker.backends.oracle_ess import OracleEss
 from worker.backends.oracle_ml import OracleMl
 from worker.backends.sahara import Sahara
 from worker.domain.cancellation import Cancellation, Spec
@@ -25,6 +28,7 @@ from worker.observability.observer import NOBODY, CallMade, Happened, Observer
 JOB = Job("2de7")
 T = datetime(2026, 11, 22, 10, tzinfo=UTC)
 CANCELLATION = Cancellation("c1", "b", "2de7", T, Spec(Verb.CANCEL, Force.AUTO, 0.0, T), traceparent="00-1-2-01")
+ESS = OracleEss()
 MRS, OML, SAHARA = Mrs("37ca", "v2", "C1"), OracleMl(), Sahara("37ca", "v2")
 SAHARA_V11 = Sahara("37ca")
 BAD = "bad:10:15000"
@@ -46,10 +50,11 @@ def asking(reply: Reply, seconds: str) -> Reply:
 
 
 class Scripted:
-    """Answers calls in turn: with a reply, or by raising an error."""
+    """Answers calls in turn: with a reply, or by raising an error; `at_the_end` is called with the last one."""
 
     def __init__(self, *script: Reply | Exception) -> None:
         self.script = list(script)
+        self.at_the_end: Callable[[], object] = list
         self.asked: list[tuple[Request, str | None]] = []
 
     async def ready(self) -> None:
@@ -58,6 +63,8 @@ class Scripted:
     async def send(self, request: Request, *, traceparent: str | None = None) -> Reply:
         self.asked.append((request, traceparent))
         said = self.script.pop(0)
+        if not self.script:
+            self.at_the_end()
         if isinstance(said, Exception):
             raise said
         return said
@@ -195,6 +202,28 @@ async def test_a_look_that_our_lease_ends_says_nothing_against_the_backend() -> 
     await one.drive(SAHARA.look(JOB), Action.LOOK)
 
     assert one.verdict(listed=False) == "ok"
+
+
+@pytest.mark.parametrize("pages", [0, 1, 2], ids=["no-page", "one-page", "two-pages"])
+async def test_a_look_that_our_lease_ends_keeps_what_it_has_seen_of_the_job(pages: int) -> None:
+    listed = [
+        give({"items": [{"requestId": 21 + page, "absParentRequestId": 20, "state": "RUNNING"}]})
+        for page in range(pages)
+    ]
+    calls = Scripted(give({"requestId": 20, "state": "CANCELLED", "requestType": "RECUR_PARENT"}), *listed)
+    one = caller(ESS, calls)
+    calls.at_the_end = partial(setattr, one._clock, "started", -9999.0)
+    seen = await one.drive(ESS.look(Job("20", living=("22",))), Action.LOOK)
+
+    assert isinstance(seen, Observation)
+    assert seen.unlisted is not None
+    assert (seen.state, seen.raw, seen.final, TOO_SLOW.detail in seen.unlisted.detail) == (
+        JobState.CANCELLED,
+        "CANCELLED",
+        False,
+        True,
+    )
+    assert (one.made, one.verdict(listed=False)) == (1 + pages, "ok")
 
 
 @pytest.mark.parametrize(("elapsed", "lasts"), [(0, True), (9999, False)])

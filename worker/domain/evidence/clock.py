@@ -47,11 +47,14 @@ def cancelling_for(
     """Return for how many seconds a job has been in CANCELLING, and whether the backend's own clock says so.
 
     Otherwise they are counted from our first sight of it there, which is later than the true start, without time on
-    hold. The backend's clock is not trusted if it claims more seconds than our own sightings and calls allow, or if the
-    job's time is still ahead of it: then the two come from different clocks.
+    hold; while looks do not show its time, from the first of them, because it may have checked in since. The backend's
+    clock is not trusted if it claims more seconds than our own sightings and calls allow, or if the job's time is still
+    ahead of it: then the two come from different clocks.
     """
     progress, speed = cancellation.progress, policy.clock_speed
     sighting = progress.cancelling.get(member.job_id)
+    if sighting is not None and sighting.hidden is not None:
+        sighting = sighting.hidden
     ours = (now - sighting.at).total_seconds() - (cancellation.stood_still(now) - sighting.held) if sighting else 0.0
     reading, asked = progress.clock, progress.looked_at or now
     if reading is None or not reading.steady or member.since is None or member.clock is None:
@@ -69,12 +72,13 @@ def cancelling_for(
 def not_before(cancellation: Cancellation, job_id: str) -> datetime | None:
     """Return a time at which a job newly sighted in CANCELLING was certainly not there yet, None if unknown.
 
-    That is the previous look if the job's backend time has moved since, or else the later of the last look that showed
-    it alive and our accepted cancel.
+    That is the last look that showed another time of the job's, or else the later of the last look that showed it alive
+    and our accepted cancel.
     """
     progress = cancellation.progress
-    if job_id in progress.cancelling:
-        return progress.looked_at
+    sighting = progress.cancelling.get(job_id)
+    if sighting is not None:
+        return sighting.hidden.not_before if sighting.hidden is not None else progress.looked_at
     child = progress.children.get(job_id)
     alive_at = progress.alive_at if job_id == cancellation.job_id else child.alive_at if child else None
     cancel = progress.sent.get(Action.CANCEL)

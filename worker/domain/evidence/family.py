@@ -14,7 +14,8 @@ from ..model import Action, JobState, Observation, Source
 def remembered(cancellation: Cancellation, seen: Observation, asked: datetime) -> Mapping[str, Child]:
     """Return the children to remember after a look; those that it did not show come first, to be asked about next.
 
-    A child's end is kept only if the child was forced, or if the list is too long for later looks to show it again.
+    A child's end is kept only if the child was forced, or if later looks do not show it again: its record is gone, or
+    the list is too long.
     """
     before = cancellation.progress.children
     if not before and not seen.children:
@@ -25,7 +26,7 @@ def remembered(cancellation: Cancellation, seen: Observation, asked: datetime) -
         known = before.get(job_id)
         if not child.ended:
             kept[job_id] = Child(known.first_at if known else asked, asked)
-        elif known is not None and (seen.long or sent_key(Action.FORCE, job_id) in cancellation.progress.sent):
+        elif known is not None and (seen.long or child.state is JobState.GONE or _forced(cancellation, job_id)):
             kept[job_id] = replace(known, state=child.state, raw=child.raw, ended_at=child.ended_at)
     return kept
 
@@ -42,6 +43,10 @@ def whole(cancellation: Cancellation, seen: Observation) -> Observation:
         if job_id not in shown
     )
     return replace(named, children=(*named.children, *missing)) if missing else named
+
+
+def _forced(cancellation: Cancellation, job_id: str) -> bool:
+    return sent_key(Action.FORCE, job_id) in cancellation.progress.sent
 
 
 def not_shown(child: Observation) -> bool:

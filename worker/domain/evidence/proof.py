@@ -53,37 +53,57 @@ def _covers(cancellation: Cancellation, attestation: Attestation, job_id: str) -
 
 def refuted(cancellation: Cancellation, seen: Observation, asked: datetime) -> Mapping[str, Refuted]:
     """Return the attestations that a look, begun at `asked`, refutes because one of their jobs shows a sign of life."""
+    attestations = cancellation.spec.attestations
+    signs = signs_of_life(cancellation, seen, asked) if attestations else {}
     lost: dict[str, Refuted] = {}
-    for key, attestation in cancellation.spec.attestations.items():
-        if attestation.at >= asked:
-            continue
-        for member in (seen, *seen.children):
-            why = sign_of_life(cancellation, member, asked)
-            if why and _holds(cancellation, key, member.job_id):
-                lost[key] = Refuted(attestation, key, why)
-                break
+    for key, attestation in attestations.items():
+        shown = signs if attestation.at < asked else {}
+        why = next((why for job_id, why in shown.items() if _holds(cancellation, key, job_id)), "")
+        if why:
+            lost[key] = Refuted(attestation, key, why)
     return lost
 
 
-def sign_of_life(cancellation: Cancellation, member: Observation, asked: datetime) -> str:
+def signs_of_life(cancellation: Cancellation, seen: Observation, asked: datetime) -> Mapping[str, str]:
+    """Say, for each job of a family whose process is shown running by a look begun at `asked`, what shows it."""
+    living = [child for child in seen.children if not child.ended]
+    above = {child.above for child in living} | ({seen.job_id} if living else set())
+    signs = {
+        member.job_id: _sign_of_life(cancellation, member, asked, follows=member.grouping or member.job_id in above)
+        for member in (seen, *seen.children)
+    }
+    return {job_id: why for job_id, why in signs.items() if why}
+
+
+def _sign_of_life(cancellation: Cancellation, member: Observation, asked: datetime, *, follows: bool) -> str:
     """Say what shows that a job's process is running, empty if nothing does.
 
     That a scheduler reports a job as running before it was asked to stop shows nothing: it may be waiting for a process
-    that is gone. A parent's state follows its children's; it has no process of its own.
+    that is gone. `follows` says that the job only groups others, or that children of its own are alive: then running
+    shows nothing, because its state follows theirs. That it could have children explains nothing.
     """
-    sighting = cancellation.progress.cancelling.get(member.job_id)
+    before, since = last_time(cancellation, member.job_id), member.since_text
     if member.state is JobState.CANCELLING:
-        before, since = sighting.since_text if sighting is not None else "", member.since_text
         moved = before and since and before != since
         return f"job {member.job_id} has checked in, at {member.since_text}" if moved else ""
     if member.state is not JobState.ACTIVE:
         return ""
-    if sighting is not None:
+    if before is not None:
         return f"job {member.job_id} has gone back to {member.raw}"
     cancel = cancellation.progress.sent.get(Action.CANCEL)
     asked_to_stop = cancel is not None and cancel.accepted and cancel.last_at < asked
-    runs = asked_to_stop and not member.parent and not member.children
+    runs = asked_to_stop and not follows
     return f"job {member.job_id} is still in {member.raw} after the cancel was accepted" if runs else ""
+
+
+def last_time(cancellation: Cancellation, job_id: str) -> str | None:
+    """Return the last text shown for the time of a job in CANCELLING, empty if none was; None if it was never there.
+
+    Looks that do not show the job's state or its time change nothing: what they hide must not pass unnoticed. Once the
+    job is seen running, all begins anew.
+    """
+    sighting = cancellation.progress.cancelling.get(job_id)
+    return cancellation.progress.left.get(job_id) if sighting is None else sighting.since_text
 
 
 def probed(before: Mapping[str, Probed], job_id: str, gone: bool | None, at: datetime) -> Mapping[str, Probed]:  # noqa: FBT001 - the source's own answer

@@ -60,7 +60,7 @@ def test_a_child_that_the_adapter_names_from_our_own_memory_is_not_shown(build: 
     assert kept(build, {"2": build.child(1, 5)}, parent(build, unseen)) == {"2": build.child(1, 5)}
 
 
-@pytest.mark.parametrize("state", ["cancelled", "succeeded", "failed", "gone"])
+@pytest.mark.parametrize("state", ["cancelled", "succeeded", "failed"])
 def test_a_child_that_is_seen_to_end_is_forgotten(build: Any, state: str) -> None:
     assert kept(build, {"2": build.child(1, 5)}, parent(build, build.seen(state, job_id="2"))) == {}
 
@@ -80,6 +80,12 @@ def test_a_childs_end_is_kept_if_later_looks_or_the_outcome_need_it(
     after = kept(build, {"2": build.child(1, 5)}, seen, sent={key: build.sent(last) for key, last in sent.items()})
 
     assert after == {"2": build.child(1, 5, state=JobState.CANCELLED, raw="CANCELLED", ended_at=build.at(7))}
+
+
+def test_a_child_whose_record_is_gone_is_kept_as_no_later_look_shows_it(build: Any) -> None:
+    after = kept(build, {"2": build.child(1, 5)}, parent(build, build.seen("gone", "404", job_id="2")))
+
+    assert after == {"2": build.child(1, 5, state=JobState.GONE, raw="404")}
 
 
 def test_a6_a_past_run_that_was_never_seen_alive_is_not_kept(build: Any) -> None:

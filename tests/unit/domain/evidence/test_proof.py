@@ -9,7 +9,7 @@ import pytest
 from worker.domain.cancellation import WHOLE, Cancellation, Probed, Sighting
 from worker.domain.decision import Hold, Send
 from worker.domain.escalation import decide
-from worker.domain.evidence.proof import attestation_for, probed, proven_gone, refuted, said_now, sign_of_life
+from worker.domain.evidence.proof import attestation_for, probed, proven_gone, refuted, said_now, signs_of_life
 from worker.domain.model import Action, Force, Observation, Poll
 
 
@@ -99,7 +99,7 @@ def alive(build: Any, member: Observation, **changes: Any) -> str:
     """The sign of life that a look at 9 s shows; with `sight`, the job was seen before in CANCELLING since T1."""
     if changes.pop("sight", False):
         changes["cancelling"] = {member.job_id: Sighting(build.now, "T1")}
-    return sign_of_life(build.cancellation(**changes), member, build.at(9))
+    return signs_of_life(build.cancellation(**changes), member, build.at(9)).get(member.job_id, "")
 
 
 @pytest.mark.parametrize(
@@ -114,9 +114,12 @@ def alive(build: Any, member: Observation, **changes: Any) -> str:
         pytest.param({"state": "active"}, {"cancel": "unanswered"}, "", id="a-cancel-that-may-never-have-arrived"),
         pytest.param({"state": "active"}, {"cancel": "accepted", "at": 9}, "", id="a-cancel-as-late-as-the-look"),
         pytest.param({"state": "active"}, {}, "", id="running-before-anybody-has-asked-it-to-stop"),
-        pytest.param({"state": "active", "parent": True}, {"cancel": "accepted"}, "", id="a-parent-has-no-process"),
-        pytest.param({"state": "active", "children": True}, {"cancel": "accepted"}, "", id="nor-has-one-with-children"),
-        pytest.param({"state": "active", "parent": True}, {"sight": True}, "gone back", id="but-it-may-go-back"),
+        pytest.param({"state": "active", "parent": True}, {"cancel": "accepted"}, "still", id="it-could-have-children"),
+        pytest.param({"state": "active", "grouping": True}, {"cancel": "accepted"}, "", id="a-group-has-no-process"),
+        pytest.param({"state": "active", "child": "active"}, {"cancel": "accepted"}, "", id="its-child-is-alive"),
+        pytest.param({"state": "active", "child": "unknown"}, {"cancel": "accepted"}, "", id="its-child-may-be-alive"),
+        pytest.param({"state": "active", "child": "failed"}, {"cancel": "accepted"}, "still", id="its-child-has-ended"),
+        pytest.param({"state": "active", "grouping": True}, {"sight": True}, "gone back", id="but-it-may-go-back"),
         pytest.param({"state": "unknown"}, {"sight": True, "cancel": "accepted"}, "", id="a-word-that-nobody-knows"),
         pytest.param({"state": "cancelled"}, {"sight": True, "cancel": "accepted"}, "", id="an-end"),
         pytest.param({"state": "gone"}, {"sight": True, "cancel": "accepted"}, "", id="gone"),
@@ -128,9 +131,9 @@ def test_a_sign_of_life_is_what_only_a_running_process_leaves(
     if last := changes.get("cancel"):
         sent = {Action.CANCEL: build.sent(last, at=changes.get("at", 5))}
         changes = {"sent": sent, "sight": changes.get("sight", False)}
-    if member.get("children"):
-        member = {**member, "children": (build.seen("cancelled", job_id="2"),)}
-    said = alive(build, build.seen(**member), **changes)
+    told = {name: value for name, value in member.items() if name != "child"}
+    children = (build.seen(member["child"], job_id="2"),) if "child" in member else ()
+    said = alive(build, build.seen(**told, children=children), **changes)
 
     assert bool(said) is bool(why)
     assert why in said
@@ -139,7 +142,34 @@ def test_a_sign_of_life_is_what_only_a_running_process_leaves(
 def test_a_sight_without_the_backends_time_shows_no_check_in(build: Any) -> None:
     one = build.cancellation(cancelling={"1": Sighting(build.now)})
 
-    assert not sign_of_life(one, build.seen("cancelling", since_text="T1"), build.at(9))
+    assert not signs_of_life(one, build.seen("cancelling", since_text="T1"), build.at(9))
+
+
+@pytest.mark.parametrize(
+    ("children", "signs"),
+    [
+        pytest.param({"2": "active"}, {"2"}, id="no-child-of-its-own"),
+        pytest.param({"2": "active", "3": "cancelling"}, set(), id="a-child-of-its-own-that-is-stuck"),
+        pytest.param({"2": "active", "3": "active"}, {"3"}, id="a-child-of-its-own-that-runs"),
+        pytest.param({"2": "active", "3": "cancelled"}, {"2"}, id="a-child-of-its-own-that-has-ended"),
+        pytest.param({"2": "cancelling", "3": "cancelling", "4": "active"}, {"4"}, id="another-ones-child"),
+    ],
+)
+def test_a_member_that_runs_after_our_cancel_shows_life_unless_a_child_of_its_own_is_alive(
+    build: Any, children: dict[str, str], signs: set[str]
+) -> None:
+    above = {"2": "1", "3": "2", "4": "1"}
+    family = tuple(build.seen(state, job_id=one, parent=True, above=above[one]) for one, state in children.items())
+    seen = build.seen("active", parent=True, children=family)
+    one = build.cancellation(sent=build.cancelled(at=5))
+
+    assert set(signs_of_life(one, seen, build.at(9))) == signs
+
+
+def test_a_job_whose_known_child_is_not_on_the_list_shows_no_life_by_running(build: Any) -> None:
+    one = given(build, {WHOLE: 1}, sent=build.cancelled(at=5), children={"2": build.child()})
+
+    assert build.looked(one, build.seen("active", parent=True), 9).progress.void == {}
 
 
 # What refutes a word
