@@ -56,6 +56,7 @@ class Watch:
         self._reader: asyncio.Task[None] | None = None
         self._position = ""
         self._starting = asyncio.Lock()
+        self._closed = False
 
     @asynccontextmanager
     async def waiter(self, name: str) -> AsyncIterator[Waiter]:
@@ -75,16 +76,21 @@ class Watch:
 
         Raises:
             StoreUnavailable: Redis can't be reached.
+            RuntimeError: the client is closed.
 
         """
+        self._check_open()
         waiter.woken.clear()
         async with self._starting:
             if self._reader is None or self._reader.done():
                 self._position = await self._store.last_event_id()
+                self._check_open()
                 self._reader = asyncio.create_task(self._read())
 
     async def aclose(self) -> None:
-        """Stop reading."""
+        """Stop reading, and end what waits."""
+        self._closed = True
+        self._wake_all()
         if self._reader is not None:
             await cancel_all([self._reader])
 
@@ -97,9 +103,16 @@ class Watch:
                         for waiter in self.waiting.get(name, ()):
                             waiter.wake(event)
         except Exception:  # noqa: BLE001 - the waiters look for themselves, and raise the same error
-            for waiters in self.waiting.values():
-                for waiter in waiters:
-                    waiter.wake()
+            self._wake_all()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("the client was closed during this wait")
+
+    def _wake_all(self) -> None:
+        for waiters in self.waiting.values():
+            for waiter in waiters:
+                waiter.wake()
 
 
 def about(event: Event) -> set[str]:
