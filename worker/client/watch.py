@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
 from ..aio.tasks import cancel_all
+from ..protocol.message_ids import kept_id
 from ..protocol.messages import Event
 from ..store.store import Store
 
@@ -61,8 +62,8 @@ class Watch:
     @asynccontextmanager
     async def waiter(self, name: str) -> AsyncIterator[Waiter]:
         """Register a waiter for the id of a command, a cancellation, or a message of several commands."""
-        waiter = Waiter(self, name)
-        self.waiting[name].add(waiter)
+        waiter = Waiter(self, kept_id(name))
+        self.waiting[kept_id(name)].add(waiter)
         try:
             yield waiter
         finally:

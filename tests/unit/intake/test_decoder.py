@@ -21,6 +21,7 @@ from worker.celery.patches import bounded
 from worker.intake.admission import reject
 from worker.intake.decoder import ActionRequest, Commands, Item, Malformed, RawMessage, decode, read, read_raw
 from worker.protocol.envelope import Envelope
+from worker.protocol.message_ids import kept_id
 from worker.protocol.signing import sign
 
 COMMAND = {"backend": "ess", "job_id": "1"}
@@ -166,7 +167,12 @@ NAMES = {
     "no task": (b"7", HEADERS, "application/json", "m-1"),
     "an unknown compression": (BODY, {**HEADERS, "compression": "x"}, "application/json", "m-1"),
     "without an id": (b"\xff", {"task": "worker.cancel"}, "application/json", ""),
-    "an id that can't be a command's": (b"\xff", {**HEADERS, "id": "x" * 129}, "application/json", ""),
+    "an id that can't be a command's": (
+        b"\xff",
+        {**HEADERS, "id": "x" * 129},
+        "application/json",
+        kept_id("x" * 129),
+    ),
     "an id that is no text": (b"\xff", {**HEADERS, "id": ["m-1"]}, "application/json", ""),
 }
 
