@@ -182,6 +182,36 @@ async def met(lines: AsyncIterator[str], text: str) -> None:
     raise AssertionError(f"the stream has ended without {text!r}")
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("/stream/cancellation", 400, "without a parameter id"),
+        ("/stream/cancellation?id=", 400, "without a parameter id"),
+        ("/stream/batch", 400, "without a parameter id"),
+        ("/stream/nothing", 404, "no such stream"),
+    ],
+)
+async def test_a_stream_of_nothing_is_turned_away_in_plain_words(
+    path: str, status: int, said: str, redis_url: str, redis: Redis
+) -> None:
+    await redis.ping()
+    async with board(redis_url) as browser:
+        found = await browser.get(path)
+
+    assert (found.status_code, said in found.text) == (status, True)
+
+
+@pytest.mark.parametrize("path", ["/login", "/logout", "/cancellations/x/abort", "/batches/x/pause"])
+async def test_a_form_with_too_many_fields_is_turned_away_in_plain_words(
+    path: str, redis_url: str, redis: Redis
+) -> None:
+    await redis.ping()
+    async with board(redis_url, **WITH_KEY) as browser:
+        found = await browser.send(path, {f"field{number}": "1" for number in range(60)})
+
+    assert (found.status_code, found.text) == (400, "a form of this board has 50 fields at most\n")
+
+
 async def test_a_stream_sends_what_has_changed(redis_url: str, store: Store) -> None:
     async with board(redis_url) as browser:
         server = uvicorn.Server(uvicorn.Config(browser.app, port=0, log_config=None, lifespan="off"))

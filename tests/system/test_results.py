@@ -92,6 +92,39 @@ def test_results_of_many_come_in_order_whichever_way_they_are_waited_for(deploym
     assert [found[one.id]["result"] for one in sent] == [*ends, last]
 
 
+ODD = {
+    "too long": "x" * 300,
+    "a little too long": "x" * 129,
+    "with a line break": "nightly\n7",
+}
+
+
+@pytest.mark.parametrize("task_id", ODD.values(), ids=ODD.keys())
+def test_a_task_id_that_can_not_be_a_commands_leads_to_the_result_all_the_same(
+    task_id: str, deployment: Cell, app: Celery
+) -> None:
+    deployment.simulator.add_job("ess", 1, "finished")
+    deployment.simulator.add_job("ess", 2, "stuck")
+    deployment.start_worker()
+    several = {"commands": [{"verb": "cancel", "backend": "ess", "job_id": 1}, {"verb": "cancel", "backend": "x"}]}
+    wanted = {"backend": "ess", "job_id": 2}
+    submitted = app.send_task("worker.submit", kwargs=several, task_id=f"{task_id}.several")
+    refused = app.send_task("worker.cancel", kwargs={"backend": "x", "job_id": 1}, task_id=f"{task_id}.refused")
+    sent = app.send_task("worker.cancel", kwargs=wanted, task_id=task_id)
+
+    assert [one["outcome"] for one in submitted.get(timeout=LONG)] == ["already_finished", "rejected"]
+    with pytest.raises(Rejected, match="no backend has this name"):
+        refused.get(timeout=LONG)
+    deployment.wait_until(lambda: bool(deployment.of("cancel_sent")))
+    assert sent.state == "STARTED"
+    with Client(Settings.load(deployment.env)) as client:
+        assert client.get(task_id).record.cancellation.job_id == "2"
+        client.abort(task_id, by="ann", reason="no longer wanted")
+        assert client.wait(task_id, timeout=LONG).outcome == "aborted"
+    assert sent.get(timeout=LONG)["outcome"] == "aborted"
+    assert app.send_task("worker.cancel", kwargs=wanted, task_id=task_id).get(timeout=LONG)["outcome"] == "aborted"
+
+
 def test_two_hundred_threads_wait_with_few_connections(deployment: Cell, app: Celery) -> None:
     sent = [app.send_task("worker.cancel", kwargs={"backend": "ess", "job_id": job}) for job in range(1, 201)]
     ends: list[object] = []

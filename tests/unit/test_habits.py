@@ -68,6 +68,22 @@ FILES = {"open", "fdopen"}
 """Calls that use text or bytes, depending on their mode."""
 
 
+def test_what_runs_in_other_peoples_processes_leaves_their_executor_alone() -> None:
+    assert not [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in PRODUCT
+        if path.relative_to(ROOT).parts[1] not in OWN_PROCESS
+        for node in ast.walk(ast.parse(path.read_bytes()))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in EXECUTOR
+    ]
+
+
+OWN_PROCESS = {"celery", "cli", "simulator"}
+"""Rooms that run in processes of our own."""
+EXECUTOR = {"asyncio.to_thread", "loop.run_in_executor", "asyncio.get_running_loop().run_in_executor"}
+"""What waits for a thread of the running loop's default executor; `worker/aio/daemon.py` has other threads."""
+
+
 def test_every_package_is_installed() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
     folders = {path.parent.relative_to(ROOT / "worker") for path in PRODUCT if path.name == "__init__.py"}

@@ -8,6 +8,7 @@ from functools import wraps
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
@@ -27,6 +28,8 @@ from .templating import milliseconds
 
 BODY_LIMIT = 64_000
 """The most bytes of a form."""
+FIELDS_LIMIT = 50
+"""The most fields of a form."""
 
 Handler = Callable[[Board, Request], Awaitable[Response]]
 
@@ -103,12 +106,21 @@ def base_of(request: Request) -> str:
 
 
 async def own_form(board: Board, request: Request) -> dict[str, str] | None:
-    """Return the fields of a form, or None if no page of this browser's session sent it, or it is too large."""
+    """Return the fields of a form, or None if no page of this browser's session sent it, or it is too large.
+
+    Raises:
+        HTTPException: it has more fields than any form of ours.
+
+    """
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > BODY_LIMIT:
             return None
-    fields = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=50))
+    try:
+        pairs = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=FIELDS_LIMIT)
+    except ValueError:
+        raise HTTPException(400, f"a form of this board has {FIELDS_LIMIT} fields at most\n") from None
+    fields = dict(pairs)
     expected = board.sessions.form_token(board.session(request))
     return fields if same(fields.get("form_token", ""), expected) else None

@@ -45,11 +45,13 @@ class View:
     """What one live part shows; `context` raises UnknownCancellation if there is no such thing.
 
     `steady` means that it shows only what the shared reader has read, which is current when `context` is called.
+    `needs` are the parameters without which there is nothing to show.
     """
 
     template: str
     context: Callable[[Board, Params], Awaitable[Context]]
     steady: bool = False
+    needs: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +192,9 @@ async def _order(board: Board, params: Params, noun: str, *, taken: bool) -> tup
 VIEWS: Mapping[str, View] = {
     "overview": View("overview.html", overview, steady=True),
     "open": View("open.html", open_, steady=True),
-    "cancellation": View("cancellation.html", cancellation),
+    "cancellation": View("cancellation.html", cancellation, needs=("id",)),
     "batches": View("batches.html", batches),
-    "batch": View("batch.html", batch),
+    "batch": View("batch.html", batch, needs=("id",)),
     "dead-letters": View("dead_letters.html", dead_letters),
 }
 KNOWN: Mapping[str, Sequence[str]] = {

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from ..client import CancellerError
 from .answers import SIGN_IN, base_of
 from .board import Board
-from .live import KNOWN, rendered
+from .live import VIEWS, rendered
 
 MOST_STREAMS = 500
 LONGEST = 3600.0
@@ -26,8 +26,11 @@ async def stream(request: Request) -> Response:
     name = request.path_params["view"]
     if not board.may_read(request):
         return PlainTextResponse(SIGN_IN, 401)
-    if name not in KNOWN:
+    if name not in VIEWS:
         return PlainTextResponse("there is no such stream\n", 404)
+    for needed in VIEWS[name].needs:
+        if not request.query_params.get(needed):
+            return PlainTextResponse(f"this stream shows nothing without a parameter {needed}\n", 400)
     if board.feed.watchers >= MOST_STREAMS:
         return PlainTextResponse("too many pages are watching this board already\n", 503)
     messages = _changes(board, name, dict(request.query_params), base_of(request), acts=board.may_act(request))

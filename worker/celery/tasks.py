@@ -18,6 +18,7 @@ from ..domain.errors import StoreUnavailable
 from ..intake.decoder import Malformed, read
 from ..protocol.batches import BATCH_TASKS
 from ..protocol.envelope import CANVAS, plain
+from ..protocol.message_ids import kept_id
 from ..protocol.operator_actions import TASKS
 from ..runtime.process import runtime
 from . import app
@@ -62,16 +63,17 @@ def task(name: str) -> Any:
     @app.task(name=name, bind=True, Strategy=f"{__name__}:strategy")
     def run(self: Task[..., None], *args: Any, **kwargs: Any) -> None:
         request: Any = self.request
+        message_id = kept_id(str(request.id))
         try:
             options = {option: request.get(option) for option in (*CANVAS, "traceparent")} | (request.get(ASKED) or {})
-            runtime().do([read(name, str(request.id), plain(args), plain(kwargs), options)])
+            runtime().do([read(name, message_id, plain(args), plain(kwargs), options)])
         except StoreUnavailable as error:
             # While Redis is down, messages go back to the broker, so that none is lost.
             raise Reject(str(error), requeue=True) from error
         except Exception as error:
-            log.exception("task.failed", task=name, message_id=request.id)
+            log.exception("task.failed", task=name, message_id=message_id)
             reason = f"message: {type(error).__name__} while it was taken in"
-            runtime().do([Malformed({"args": list(args), "kwargs": kwargs}, str(request.id), reason)])
+            runtime().do([Malformed({"args": list(args), "kwargs": kwargs}, message_id, reason)])
 
     return run
 

@@ -8,10 +8,12 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self, TypeAlias, Unpack
 
+from ..aio.daemon import Threads, in_daemon_thread
 from ..aio.loop_thread import inherited
-from ..broker.sender import Sender
+from ..broker.sender import CONNECTIONS, Sender
 from ..domain.errors import NewerFormat, UnknownCancellation, UnreadableRecord
 from ..protocol.batches import BatchStatus, OptionFields, parse_options
 from ..protocol.messages import Command, CommandFields, Event, parse_child, parse_hold_time
@@ -54,6 +56,7 @@ class Connections:
     ends: Ends
     letters: DeadLetters
     sender: Sender
+    threads: Threads
 
 
 class AsyncClient:
@@ -114,7 +117,8 @@ class AsyncClient:
         redis = connect(settings)
         store = Store(redis, settings.prefix, Retention.of(settings), LONGEST)
         ends = Ends(store, MessageNotes(redis, settings.prefix))
-        return Connections(loop, process, store, ends, DeadLetters(redis, settings.prefix), Sender(settings))
+        letters = DeadLetters(redis, settings.prefix)
+        return Connections(loop, process, store, ends, letters, Sender(settings), Threads(CONNECTIONS))
 
     async def cancel(self, backend: str, job_id: JobId, **fields: Unpack[CommandFields]) -> AsyncCancellation:
         """Ask for a job to be stopped; the fields are those of a command.
@@ -145,8 +149,7 @@ class AsyncClient:
         after = await self.store.last_event_id()
         whole = await self._signed([one.fields for one in named])
         for start in range(0, len(whole), CHUNK):
-            chunk = {"commands": whole[start : start + CHUNK]}
-            await asyncio.to_thread(self._open.sender.send, "worker.submit", chunk)
+            await self._publish("worker.submit", {"commands": whole[start : start + CHUNK]})
         return [AsyncCancellation(self, one.command_id, after, one.digest) for one in named]
 
     async def batch(
@@ -314,7 +317,7 @@ class AsyncClient:
         self._connections = None
         await held.ends.watch.aclose()
         await held.store.aclose()
-        await asyncio.to_thread(held.sender.close)
+        await in_daemon_thread(held.sender.close)
 
     async def _send(self, verb: str, content: Mapping[str, Any]) -> AsyncCancellation:
         one = identified({"verb": verb, **content}, "command")
@@ -326,10 +329,15 @@ class AsyncClient:
         """Sign and send one message; its verb names the task. Return its id."""
         (one,) = await self._signed([whole])
         fields = {name: value for name, value in one.items() if name != "verb"}
-        return await asyncio.to_thread(self._open.sender.send, f"worker.{one['verb']}", fields)
+        return await self._publish(f"worker.{one['verb']}", fields)
+
+    async def _publish(self, task: str, arguments: Mapping[str, Any]) -> str:
+        held = self._open
+        return await held.threads.run(partial(held.sender.send, task, arguments))
 
     async def _signed(self, contents: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
         """Sign what is sent if this client has a key, with the same clock by which workers check signatures."""
         if self._key is None:
             return contents
-        return await asyncio.to_thread(signed, self._key, contents, (await self.store.times())[0])
+        now, *_ = await self.store.times()
+        return await self._open.threads.run(partial(signed, self._key, contents, now))

@@ -8,10 +8,12 @@ import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from math import inf
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any
 
+from ..aio.daemon import in_daemon_thread
 from ..domain.errors import InvalidCommand, UnknownBatch
 from ..protocol.batches import (
     EMPTY,
@@ -226,7 +228,7 @@ async def send_batch(
     client: AsyncClient, batch_id: str, commands: Iterable[Mapping[str, Any] | Command], options: BatchOptions
 ) -> AsyncBatch:
     """Check all commands, then send them in parts; raises InvalidCommand before anything is sent."""
-    parts = await asyncio.to_thread(Parts, commands)
+    parts = await in_daemon_thread(partial(Parts, commands))
     try:
         after = await client.store.batches.last_event_id()
         sent = []

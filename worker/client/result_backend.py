@@ -107,9 +107,7 @@ class CancellerBackend(BaseBackend):
 
     def close(self) -> None:
         """Close all connections, for a program that ends its Celery object before itself."""
-        if self._thread.started:
-            self._thread.call(self._client.aclose())
-        self._thread.close()
+        self._thread.close(self._client.aclose)
 
     def ensure_chords_allowed(self) -> None:
         """Raise at once: a worker would only reject the chord later."""
@@ -134,6 +132,7 @@ class CancellerBackend(BaseBackend):
         deadline = None if timeout is None else time.monotonic() + timeout
         ended: SimpleQueue[Meta | Exception] = SimpleQueue()
         waiting = self._thread.begin(_gathered(self._put_end(one, ended) for one in ids))
+        waiting.add_done_callback(lambda done: ended.put(self._thread.closed_error()) if done.cancelled() else None)
         try:
             for _ in ids:
                 meta = _next(ended, deadline, INTERVAL if interval is None else interval, on_interval)

@@ -60,10 +60,8 @@ class Client(Blocking[AsyncClient]):
         return Batch(self.inner.batch_by_id(batch_id), self.thread)
 
     def close(self) -> None:
-        """Close all connections."""
-        if self.thread.started:
-            self.thread.call(self.inner.aclose())
-        self.thread.close()
+        """Close all connections; what another thread waits for raises a RuntimeError at once."""
+        self.thread.close(self.inner.aclose)
 
     def __enter__(self) -> Self:
         return self

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
 from ..aio.tasks import cancel_all
+from ..protocol.message_ids import kept_id
 from ..protocol.messages import Event
 from ..store.store import Store
 
@@ -56,12 +57,13 @@ class Watch:
         self._reader: asyncio.Task[None] | None = None
         self._position = ""
         self._starting = asyncio.Lock()
+        self._closed = False
 
     @asynccontextmanager
     async def waiter(self, name: str) -> AsyncIterator[Waiter]:
         """Register a waiter for the id of a command, a cancellation, or a message of several commands."""
-        waiter = Waiter(self, name)
-        self.waiting[name].add(waiter)
+        waiter = Waiter(self, kept_id(name))
+        self.waiting[kept_id(name)].add(waiter)
         try:
             yield waiter
         finally:
@@ -75,16 +77,21 @@ class Watch:
 
         Raises:
             StoreUnavailable: Redis can't be reached.
+            RuntimeError: the client is closed.
 
         """
+        self._check_open()
         waiter.woken.clear()
         async with self._starting:
             if self._reader is None or self._reader.done():
                 self._position = await self._store.last_event_id()
+                self._check_open()
                 self._reader = asyncio.create_task(self._read())
 
     async def aclose(self) -> None:
-        """Stop reading."""
+        """Stop reading, and end what waits."""
+        self._closed = True
+        self._wake_all()
         if self._reader is not None:
             await cancel_all([self._reader])
 
@@ -97,9 +104,16 @@ class Watch:
                         for waiter in self.waiting.get(name, ()):
                             waiter.wake(event)
         except Exception:  # noqa: BLE001 - the waiters look for themselves, and raise the same error
-            for waiters in self.waiting.values():
-                for waiter in waiters:
-                    waiter.wake()
+            self._wake_all()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("the client was closed during this wait")
+
+    def _wake_all(self) -> None:
+        for waiters in self.waiting.values():
+            for waiter in waiters:
+                waiter.wake()
 
 
 def about(event: Event) -> set[str]:

@@ -7,7 +7,6 @@ import bz2
 import hashlib
 import json
 import lzma
-import unicodedata
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -19,6 +18,7 @@ from ..domain.errors import InvalidCommand
 from ..protocol.batches import ORDERS, PART_TASK, BatchOrder, BatchPart, parse_order, parse_part
 from ..protocol.envelope import BARE, Envelope, envelope_of, eta_of, untagged
 from ..protocol.letter_text import beginning, text_of
+from ..protocol.message_ids import kept_id
 from ..protocol.messages import SUBMIT_LIMIT, order_texts, with_eta
 from ..protocol.operator_actions import TASKS, OperatorAction
 
@@ -28,7 +28,6 @@ SHOWN = 3
 """How many of an order's unknown arguments are named."""
 MESSAGE_LIMIT = 256 * 1024 * 1024
 """Bytes of a decompressed message body; 1,000 of the largest commands need less, however they are escaped."""
-ID_LIMIT = 128
 UNREAD_LIMIT = 2048
 """Characters that are kept of a message that can't be read."""
 ENVELOPE = frozenset({"body", "headers", "properties"})
@@ -312,10 +311,9 @@ def _decompressed(data: bytes, compression: str) -> bytes:
 
 
 def _id_of(message_id: object, raw: bytes) -> str:
-    """Return a message's own id if it can be a command's id, else one made from its bytes."""
-    usable = isinstance(message_id, str) and 0 < len(message_id) <= ID_LIMIT
-    if usable and not any(unicodedata.category(char) in {"Cc", "Cs"} for char in str(message_id)):
-        return str(message_id)
+    """Return the id under which a message's command is kept; if it has no id, one is made from its bytes."""
+    if isinstance(message_id, str) and message_id:
+        return kept_id(message_id)
     return hashlib.sha256(raw).hexdigest()[:32]
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import closing
+from functools import partial
 
 from amqp.exceptions import NotFound
 from redis.exceptions import RedisError
 
+from ..aio.daemon import in_daemon_thread
 from ..broker.bounds import worded
 from ..broker.sender import Sender
 from ..domain.errors import CancellerError
@@ -24,7 +26,7 @@ async def waiting_commands(settings: Settings) -> int | None:
     """Return how many commands wait at the broker; None if it does not answer, or is of a kind that can't say."""
     if settings.redis_broker is not None:
         return await waiting_in_redis(settings.redis_broker, settings.queue)
-    return await asyncio.to_thread(_waiting_in_rabbitmq, settings) if settings.amqp_broker else None
+    return await in_daemon_thread(partial(_waiting_in_rabbitmq, settings)) if settings.amqp_broker else None
 
 
 async def waiting_in_redis(target: RedisTarget, queue: str) -> int | None:

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from .broker_url import check_broker_url
 from .env_file import process_environment
 from .errors import ConfigurationError, texts_of
 from .listen_address import ListenAddress
@@ -37,20 +38,6 @@ _WORD: Final = re.compile(r"[^\s{}]{1,64}")
 def scheme_of(url: str) -> str:
     """Name the kind of broker that a URL leads to."""
     return url.partition("://")[0].lower()
-
-
-def check_broker_url(url: str) -> None:
-    """Check the URL of a broker; raises ValueError, which never quotes it."""
-    # Alternatives after a `;` are for kombu alone; the first URL says which kind of broker it is.
-    scheme = split_url(url.partition(";")[0]).scheme
-    if not scheme or "://" not in url:
-        raise ValueError("must be a URL with a scheme, such as redis://host:6379/0 or amqp://host:5672//")
-    if scheme == "sentinel":
-        raise ValueError(
-            "must be redis+sentinel://host:26379,host:26379/MASTER/DB for sentinels (rediss+sentinel:// with TLS)"
-        )
-    if scheme in REDIS_SCHEMES:
-        check_redis_url(url)
 
 
 def _checked_url(value: SecretStr, info: ValidationInfo) -> SecretStr:

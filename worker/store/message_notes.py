@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..domain.errors import UnknownCancellation
+from ..protocol.message_ids import kept_id
 from ..protocol.messages import Event
 from .dead_letters import REMEMBERED_DAYS
 from .keyspace import Keyspace
@@ -21,7 +22,7 @@ class MessageNotes(Keyspace):
             UnknownCancellation: some of them have ids of their own, by which they have to be looked up.
 
         """
-        found = await self._interruptible(self._redis.get(f"{self._base}:submit:{message_id}"))
+        found = await self._interruptible(self._redis.get(f"{self._base}:submit:{kept_id(message_id)}"))
         count = None if found is None else int(found)
         if count is not None and count < 0:
             raise UnknownCancellation(f"the commands of {message_id} have ids of their own: ask for each by its id")
@@ -29,7 +30,7 @@ class MessageNotes(Keyspace):
 
     async def rejection(self, command_id: str, after: str = "") -> str:
         """Return why a command was last rejected, if that was after a position in the events; else nothing."""
-        recall = self._scripts.recall(keys=[f"{self._base}:events"], args=[REMEMBERED_DAYS, command_id])
+        recall = self._scripts.recall(keys=[f"{self._base}:events"], args=[REMEMBERED_DAYS, kept_id(command_id)])
         known = await self._interruptible(recall)
         if not known or known[1]:
             return ""

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from ..domain.cancellation import Cancellation
 from ..domain.errors import CONFLICT, CommandConflict, SeveralOpen, UnknownCancellation
+from ..protocol.message_ids import kept_id
 from . import codec
 from .codec import Snapshot, moment
 from .keyspace import Keyspace
@@ -50,7 +51,7 @@ class Reader(Keyspace):
             CommandConflict: a `digest` is given, and the id belongs to a command with a different one.
 
         """
-        known = await self._run(self._scripts.recall, self._days, command_id)
+        known = await self._run(self._scripts.recall, self._days, kept_id(command_id))
         remembered, found = [part.decode() for part in known[:2]] or ("", "")
         if found and digest not in {"", remembered}:
             raise CommandConflict(CONFLICT)

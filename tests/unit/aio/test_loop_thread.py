@@ -13,6 +13,7 @@ from types import FrameType
 
 import pytest
 
+from worker.aio.daemon import in_daemon_thread
 from worker.aio.loop_thread import LoopThread
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -106,6 +107,86 @@ def test_a_closed_one_says_so() -> None:
 
     with pytest.raises(RuntimeError, match="test is closed"):
         thread.call(nothing())
+
+
+def test_a_wait_ends_with_an_error_when_another_thread_closes_it() -> None:
+    thread, begun, ended, raised = LoopThread("test"), threading.Event(), [], []
+
+    async def endless() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(True)
+
+    def wait() -> None:
+        try:
+            thread.call(endless(), timeout=3600)
+        except RuntimeError as error:
+            raised.append(str(error))
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    assert begun.wait(60)
+    thread.close()
+    waiting.join(60)
+
+    assert (ended, raised) == ([True], ["test is closed"])
+
+
+def test_what_was_begun_just_before_the_close_ends_as_well() -> None:
+    thread = LoopThread("test")
+    thread.call(nothing())
+    futures = [thread.begin(asyncio.sleep(3600)) for _ in range(100)]
+    thread.close()
+
+    assert all(future.cancelled() for future in futures)
+
+
+def test_each_of_several_closes_returns_once_all_is_done() -> None:
+    thread, last, done = LoopThread("test"), threading.Event(), []
+
+    async def end() -> None:
+        await in_daemon_thread(lambda: last.wait(60))
+        done.append("last")
+
+    def close() -> None:
+        thread.close(end)
+        done.append("closed")
+
+    thread.call(nothing())
+    closing = [threading.Thread(target=close) for _ in range(3)]
+    for one in closing:
+        one.start()
+    last.set()
+    for one in closing:
+        one.join(60)
+
+    assert done == ["last", "closed", "closed", "closed"]
+    assert not thread.started
+
+
+def test_a_close_raises_what_its_last_work_raised() -> None:
+    thread = LoopThread("test")
+    thread.call(nothing())
+
+    async def fail() -> None:
+        raise ValueError("the last work")
+
+    with pytest.raises(ValueError, match="the last work"):
+        thread.close(fail)
+    assert not thread.started
+
+
+def test_a_close_of_what_never_ran_runs_nothing() -> None:
+    ran = []
+
+    async def end() -> None:
+        ran.append(True)
+
+    LoopThread("test").close(end)
+
+    assert not ran
 
 
 def test_no_thread_runs_before_the_first_call() -> None:

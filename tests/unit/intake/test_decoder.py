@@ -21,11 +21,13 @@ from worker.celery.patches import bounded
 from worker.intake.admission import reject
 from worker.intake.decoder import ActionRequest, Commands, Item, Malformed, RawMessage, decode, read, read_raw
 from worker.protocol.envelope import Envelope
+from worker.protocol.message_ids import kept_id
 from worker.protocol.signing import sign
 
 COMMAND = {"backend": "ess", "job_id": "1"}
 BODY = json.dumps([[], COMMAND, {}]).encode()
 HEADERS = {"task": "worker.cancel", "id": "m-1"}
+LONG_ID = "x" * 129
 MEANT = Commands((({**COMMAND, "verb": "cancel"}, "m-1"),))
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SQUEEZED = "application/x-gzip"
@@ -166,7 +168,7 @@ NAMES = {
     "no task": (b"7", HEADERS, "application/json", "m-1"),
     "an unknown compression": (BODY, {**HEADERS, "compression": "x"}, "application/json", "m-1"),
     "without an id": (b"\xff", {"task": "worker.cancel"}, "application/json", ""),
-    "an id that can't be a command's": (b"\xff", {**HEADERS, "id": "x" * 129}, "application/json", ""),
+    "an id that can't be a command's": (b"\xff", {**HEADERS, "id": LONG_ID}, "application/json", kept_id(LONG_ID)),
     "an id that is no text": (b"\xff", {**HEADERS, "id": ["m-1"]}, "application/json", ""),
 }
 

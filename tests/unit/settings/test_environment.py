@@ -228,7 +228,7 @@ def test_the_environment_of_the_process_does_not_leak_in(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(
     ("url", "expected"),
-    [("amqp://h//", True), ("AMQPS://h//", True), ("pyamqp://h", True), ("redis://h", False), ("sqs://", False)],
+    [("amqp://h//", True), ("AMQPS://h//", True), ("pyamqp://h", True), ("redis://h", False), ("memory://", False)],
 )
 def test_it_is_known_whether_the_broker_is_a_rabbitmq(url: str, expected: bool) -> None:  # noqa: FBT001 - pytest's
     assert Settings.load({"REDIS_URL": "redis://h", "CELERY_BROKER_URL": url}).amqp_broker is expected

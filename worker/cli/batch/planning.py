@@ -26,7 +26,7 @@ Line = Mapping[str, Any]
 
 def planned_line(command: Line, result: BatchResult) -> dict[str, Any]:
     """Return the line of a job: what was seen, what would be done, and the command's other fields."""
-    head = {"job_id": str(command["job_id"]), "backend": command["backend"], "verb": command["verb"]}
+    head = {"job_id": command["job_id"], "backend": command["backend"], "verb": command["verb"]}
     plan = result.plan
     if plan is None:
         why = ": ".join(filter(None, (result.outcome or "it has not ended", result.error or result.detail)))

@@ -77,36 +77,32 @@ class _Taking:
     def take(self, line: int, fields: Mapping[str, Any]) -> None:
         """Take a row as a command, or note what is wrong with it."""
         command = with_defaults(fields, self._defaults)
-        problem = self._problem(command)
-        if problem:
-            self._mistakes.add(line, problem)
+        try:
+            self._check(command)
+            read = parse_command(command)
+        except InvalidCommand as error:
+            self._mistakes.add(line, str(error))
             return
-        verb = str(command["verb"])
-        job = [command["backend"], str(command["job_id"]), sorted((command.get("params") or {}).items())]
+        job, verb = [read.backend, read.job_id, sorted(read.params.items())], read.verb
         digest = hashlib.blake2b(json.dumps(job).encode(), digest_size=12).digest()  # few bytes for each of many jobs
         first, was = self._taken.setdefault(digest, (line, verb))
         if first == line:
-            self._members.add(command)
+            self._members.add({**command, JOB: read.job_id})
         elif was == verb:
             self.repeated.add(line, "left out, since earlier lines name the same jobs")
         else:
             self._mistakes.add(line, f"asks to {verb} a job that line {first} asks to {was}")
 
-    def _problem(self, command: Mapping[str, Any]) -> str:
+    def _check(self, command: Mapping[str, Any]) -> None:
         for name, why in NO_MEMBERS_FIELDS.items():
             if command.get(name) is not None:
-                return f"{name}: {why}"
+                raise InvalidCommand(f"{name}: {why}")
         backend = command.get("backend")
         if backend is None:
-            return "names no backend: give --backend NAME"
+            raise InvalidCommand("names no backend: give --backend NAME")
         if self._backends and backend not in self._backends:
             close = suggestion(str(backend)[:64], self._backends)
-            return f"backend: no worker serves it (they serve {choices(sorted(self._backends))}){close}"
-        try:
-            parse_command(command)
-        except InvalidCommand as error:
-            return str(error)
-        return ""
+            raise InvalidCommand(f"backend: no worker serves it (they serve {choices(sorted(self._backends))}){close}")
 
 
 def with_defaults(fields: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from pydantic import (
     ValidationInfo,
 )
 
+from ..broker_url import check_broker_url
 from ..env_file import process_environment
-from ..environment import check_broker_url
 from ..errors import ConfigurationError
 from ..problems import choices, place_in, problems_of, suggestion
 from ..quantities import PositiveDuration, Retention

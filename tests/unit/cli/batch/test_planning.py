@@ -12,7 +12,7 @@ from worker.cli.batch.plan import summed
 from worker.cli.batch.planning import Tally, age_of, commands_of_plan, moved, planned_line
 from worker.protocol.batches import BatchResult
 
-COMMAND = {"job_id": 7, "backend": "ess", "verb": "cancel", "reason": "budget", "labels": {"team": "billing"}}
+COMMAND = {"job_id": "7", "backend": "ess", "verb": "cancel", "reason": "budget", "labels": {"team": "billing"}}
 CHILD = {"job_id": "8", "job_state": "active", "raw_state": "RUNNING"}
 PLAN = {"would": "cancel", "because": "it runs", "job_state": "active", "raw_state": "RUNNING", "children": [CHILD]}
 

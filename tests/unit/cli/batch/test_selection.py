@@ -57,7 +57,7 @@ def test_a_line_adds_to_the_labels_that_all_have() -> None:
     defaults = {**DEFAULTS, "labels": {"team": "billing", "run": "7"}, "reason": "budget"}
     (one,) = selected('{"job_id": 1, "labels": {"run": "8"}, "reason": "mine"}', defaults=defaults)
 
-    assert one == {**DEFAULTS, "job_id": 1, "labels": {"team": "billing", "run": "8"}, "reason": "mine"}
+    assert one == {**DEFAULTS, "job_id": "1", "labels": {"team": "billing", "run": "8"}, "reason": "mine"}
 
 
 def test_a_job_that_is_named_again_is_left_out_and_said() -> None:
@@ -65,6 +65,30 @@ def test_a_job_that_is_named_again_is_left_out_and_said() -> None:
 
     assert ids(commands) == ["1", "2", "3", "4"]
     assert said == ["lines 3-4, 7: left out, since earlier lines name the same jobs"]
+
+
+WRITTEN = {
+    "a text": '"1007"',
+    "a whole number": "1007",
+    "a number with a fraction of zero": "1007.0",
+    "a number with an exponent": "1.007e3",
+}
+
+
+@pytest.mark.parametrize("job_id", WRITTEN.values(), ids=WRITTEN.keys())
+def test_a_jobs_id_is_selected_as_the_workers_read_it(job_id: str) -> None:
+    assert selected(f'{{"job_id": {job_id}}}') == [{**DEFAULTS, "job_id": "1007"}]
+
+
+def test_one_id_written_in_many_ways_is_one_job() -> None:
+    commands, said = chosen("\n".join(f'{{"job_id": {job_id}}}' for job_id in WRITTEN.values()))
+
+    assert ids(commands) == ["1007"]
+    assert said == ["lines 2-4: left out, since earlier lines name the same jobs"]
+
+
+def test_a_text_that_looks_like_a_number_stays_as_it_is() -> None:
+    assert ids(selected('{"job_id": "1007.0"}\n{"job_id": "1e3"}')) == ["1007.0", "1e3"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,142 @@
+"""How a client ends: closed while others wait, or used while its process exits."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from celery import Celery
+from redis import Redis
+from support.cell import ROOT
+from support.shell import run_program
+
+from worker.client import Client
+from worker.client.async_client import AsyncClient
+from worker.settings.environment import Settings
+
+LONG = 3600
+LATE = {
+    "atexit": "atexit.register(send)",
+    "a thread that outlives the main one": "threading.Thread(target=outlive).start()",
+}
+EXITING = """
+import atexit, sys, threading
+sys.path.insert(0, {root!r})
+from worker.client import Client
+
+client = Client.from_env()
+client.batches()
+
+def send():
+    client.cancel("ess", 1)
+    client.close()
+
+def outlive():
+    threading.main_thread().join()
+    send()
+
+{late}
+"""
+
+
+@pytest.mark.parametrize("late", LATE.values(), ids=LATE.keys())
+def test_a_command_is_sent_while_the_process_exits(late: str, redis_url: str, sync_redis: Redis) -> None:
+    done = run_program({"REDIS_URL": redis_url, "PATH": ""}, EXITING.format(root=str(ROOT), late=late))
+
+    assert done.stderr == ""
+    assert sync_redis.llen("commands") == 1
+
+
+async def test_a_hosts_busy_executor_delays_no_command(redis_url: str, sync_redis: Redis) -> None:
+    done = threading.Event()
+    with ThreadPoolExecutor(1) as busy:
+        asyncio.get_running_loop().set_default_executor(busy)
+        busy.submit(done.wait)
+        client = AsyncClient(Settings.load({"REDIS_URL": redis_url}))
+        try:
+            await asyncio.wait_for(client.cancel("ess", 1), 60)
+            await client.aclose()
+        finally:
+            done.set()
+
+    assert sync_redis.llen("commands") == 1
+
+
+def follow(client: Client) -> None:
+    for _ in client.events():
+        pass
+
+
+WAITS: dict[str, Callable[[Client], object]] = {
+    "wait": lambda client: client.wait("nothing", timeout=LONG),
+    "wait without a timeout": lambda client: client.wait("nothing"),
+    "events": follow,
+}
+
+
+@pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS.keys())
+def test_a_wait_ends_with_an_error_when_another_thread_closes_the_client(
+    wait: Callable[[Client], object], redis_url: str, sync_redis: Redis
+) -> None:
+    client = Client(Settings.load({"REDIS_URL": redis_url}))
+    waiting = Raising(lambda: wait(client))
+    reads_events(sync_redis)
+    client.close()
+
+    assert waiting.raised() == "canceller-client is closed"
+
+
+@pytest.mark.parametrize("timeout", [None, LONG])
+def test_a_get_ends_with_an_error_when_another_thread_closes_the_result_backend(
+    timeout: float | None, redis_url: str, sync_redis: Redis
+) -> None:
+    app = Celery(backend=f"canceller+{redis_url}", set_as_current=False)
+    backend: Any = app.backend
+    waiting = Raising(lambda: app.AsyncResult("nothing").get(timeout=timeout))
+    reads_events(sync_redis)
+    backend.close()
+
+    assert waiting.raised() == "canceller-results is closed"
+
+
+async def test_a_wait_ends_with_an_error_when_the_asynchronous_client_is_closed(
+    redis_url: str, sync_redis: Redis
+) -> None:
+    client = AsyncClient(Settings.load({"REDIS_URL": redis_url}))
+    waiting = asyncio.create_task(client.wait("nothing"))
+    await asyncio.to_thread(reads_events, sync_redis)
+    await client.aclose()
+
+    with pytest.raises(RuntimeError, match="closed during this wait"):
+        await asyncio.wait_for(waiting, 60)
+
+
+class Raising:
+    """A thread that calls a function, which raises a RuntimeError."""
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        self._function = function
+        self._raised = ""
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._function()
+        except RuntimeError as error:
+            self._raised = str(error)
+
+    def raised(self) -> str:
+        """Wait until it ends, and return the error's text."""
+        self._thread.join(60)
+        return self._raised
+
+
+def reads_events(server: Redis) -> None:
+    """Wait until somebody waits at the server for events."""
+    while not any(one["cmd"] == "xread" for one in server.client_list()):
+        pass
