@@ -199,11 +199,11 @@ class Progress(Struct, frozen=True, omit_defaults=True):
     shut force gate that were reported, see `Gate.reason`. `next`: what comes next, in words.
     `worker.domain.evidence` weighs the rest. `doubt`: the current run of looks whose answers may not be the backend's
     own. `cancelling`: the jobs in CANCELLING. `left`: the last text shown for the time of each job that was there, and
-    is now shown neither there nor running. `closed_at`: start of the current run of looks that found the whole family
-    ended. `family_at`: when the children were first seen. `children`: those seen alive, in the order in which to ask
-    about them. `probes`: by job id. `void`: when an attestation was refuted, by its key in `Spec.attestations`. `pages`
-    and `long`: for the next look, see `model.Job`. `quiet_until`: the replies to a look asked us not to look again
-    before then.
+    is now shown neither there nor running. `denied`: by job id, the fields of `Observation` by which the backend last
+    denied a force. `closed_at`: start of the current run of looks that found the whole family ended. `family_at`: when
+    the children were first seen. `children`: those seen alive, in the order in which to ask about them. `probes`: by
+    job id. `void`: when an attestation was refuted, by its key in `Spec.attestations`. `pages` and `long`: for the next
+    look, see `model.Job`. `quiet_until`: the replies to a look asked us not to look again before then.
     """
 
     intent: Intent | None = None
@@ -220,6 +220,7 @@ class Progress(Struct, frozen=True, omit_defaults=True):
     parent: bool = False
     cancelling: Mapping[str, Sighting] = field(default_factory=dict)
     left: Mapping[str, str] = field(default_factory=dict)
+    denied: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     overdue: bool = False
     held: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)

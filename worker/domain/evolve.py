@@ -16,6 +16,7 @@ from . import polling
 from .cancellation import Cancellation, End, Intent, Probed, Sent, Sighting, sent_key
 from .decision import Send
 from .evidence import clock, doubt, family, proof
+from .force_gate import denied
 from .model import Action, Answer, AnswerKind, JobState, Observation, Policy, Source, unanswered
 
 ALIVE = frozenset({JobState.ACTIVE, JobState.CANCELLING})
@@ -109,6 +110,7 @@ def observed(
         end=None if alive else End(seen.state, seen.raw) if seen.final and not gone else before.end,
         cancelling=_sightings(cancellation, seen, now),
         left=_left(cancellation, seen),
+        denied=denied(before.denied, seen),
         facts=_facts(before.facts, seen.facts),
         note="; ".join([part for part in (seen.detail, unlisted) if part])[:NOTE_LIMIT],
         doubt=doubt.continued(before.doubt, seen, asked),

@@ -53,8 +53,8 @@ def gate(cancellation: Cancellation, member: Observation, policy: Policy, now: d
     conditions = (
         Condition("in_cancelling", met=True, evidence=f"seen in {member.raw}"),
         Condition("time_over", wait <= 0, time_evidence),
-        _said(member, "asynchronous", "whether it is asynchronous"),
-        _said(member, "force_allowed", "whether a force is allowed"),
+        _said(cancellation, member, "asynchronous", "whether it is asynchronous"),
+        _said(cancellation, member, "force_allowed", "whether a force is allowed"),
         Condition("policy_allows", force is not Force.NEVER, f'force = "{force}"'),
         _proof(cancellation, member, force, policy),
     )
@@ -103,11 +103,37 @@ NAMES: Mapping[str, str] = {"asynchronous": "asynchronous", "force_allowed": "ba
 """The conditions that the backend itself decides, by the observation's field."""
 
 
-def _said(member: Observation, field: str, what: str) -> Condition:
-    """Judge by what the backend says: silence does not shut the gate, an unreadable value does."""
+def denied(before: Mapping[str, tuple[str, ...]], seen: Observation) -> Mapping[str, tuple[str, ...]]:
+    """Return by which fields the backend denies a force of each job that has neither ended nor runs.
+
+    A field that this look does not show is as it was: only the backend's yes takes its no back. While a job runs, a no
+    says nothing about later.
+    """
+    if not before and not seen.children and (seen.final or seen.state is JobState.ACTIVE):
+        return before
+    found = {}
+    for member in (seen, *seen.children):
+        if member.final or member.state is JobState.ACTIVE:
+            continue
+        earlier = before.get(member.job_id, ())
+        fields = tuple([name for name in NAMES if _denies(member, name, earlier)])
+        if fields:
+            found[member.job_id] = fields
+    return found
+
+
+def _denies(member: Observation, field: str, earlier: tuple[str, ...]) -> bool:
+    said: bool | None = getattr(member, field)
+    return field in member.unreadable or said is False or (said is None and field in earlier)
+
+
+def _said(cancellation: Cancellation, member: Observation, field: str, what: str) -> Condition:
+    """Judge by what the backend says, or last said: mere silence does not shut the gate, an unreadable value does."""
     if field in member.unreadable:
         return Condition(NAMES[field], met=False, evidence=f"the backend's value can't be read: {what}")
     said: bool | None = getattr(member, field)
+    if said is None and field in cancellation.progress.denied.get(member.job_id, ()):
+        return Condition(NAMES[field], met=False, evidence=f"the backend does not say {what}, and denied it before")
     if said is None:
         return Condition(NAMES[field], met=None, evidence=f"the backend does not say {what}")
     return Condition(NAMES[field], met=said, evidence=f"the backend says {what}: {'yes' if said else 'no'}")

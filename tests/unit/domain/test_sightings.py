@@ -10,6 +10,7 @@ from worker.domain.cancellation import WHOLE, Cancellation, Sighting
 from worker.domain.decision import Hold, Send
 from worker.domain.escalation import decide
 from worker.domain.evidence.clock import cancelling_for
+from worker.domain.force_gate import gate
 from worker.domain.model import Action, Force, Observation
 
 GAPS = [
@@ -162,3 +163,46 @@ def test_a_check_in_was_after_the_last_look_that_showed_another_time(build: Any)
     one = attested(build, *[stuck(build, since) for since in ("T1", "", "", "T2")])
 
     assert one.progress.cancelling == {"1": Sighting(build.at(8), "T2", build.at(2))}
+
+
+# What the backend has said about a force
+
+SHUT = {"asynchronous": "asynchronous", "force_allowed": "backend_allows"}
+
+
+@pytest.mark.parametrize("field", SHUT)
+@pytest.mark.parametrize(
+    ("looks", "shut"),
+    [
+        pytest.param([False, None], True, id="no-and-then-silence"),
+        pytest.param([False, None, None, None], True, id="a-long-silence"),
+        pytest.param(["odd", None], True, id="what-can't-be-read-and-then-silence"),
+        pytest.param([False, "unknown", None], True, id="an-unknown-state-in-between"),
+        pytest.param([False, None, True, None], False, id="a-later-yes"),
+        pytest.param([True, None], False, id="yes-and-then-silence"),
+        pytest.param([None, None], False, id="silence"),
+        pytest.param(["active", None], False, id="a-no-while-it-ran"),
+    ],
+)
+def test_only_a_yes_of_the_backend_takes_its_no_to_a_force_back(
+    build: Any, field: str, looks: list[object], *, shut: bool
+) -> None:
+    one = build.cancellation(sent=build.cancelled())
+    for number, said in enumerate(looks, 1):
+        seen = stuck(build, "T1", **({"unreadable": frozenset({field})} if said == "odd" else {field: said}))
+        if said in {"unknown", "active"}:
+            seen = build.seen(said, **({field: False} if said == "active" else {}))
+        one = build.looked(one, seen, 2 * number)
+
+    assert (SHUT[field] in gate(one, seen, build.policy(), build.at(9999)).shut) is shut
+
+
+def test_a_childs_no_to_a_force_is_its_own(build: Any) -> None:
+    children = (stuck(build, "T1", job_id="2", asynchronous=False), stuck(build, "T1", job_id="3"))
+    one = build.looked(build.cancellation(sent=build.cancelled()), stuck(build, "T1", children=children), 2)
+    silent = tuple(stuck(build, "T1", job_id=job_id) for job_id in ("2", "3"))
+    one = build.looked(one, stuck(build, "T1", children=silent), 4)
+
+    assert one.progress.denied == {"2": ("asynchronous",)}
+    ended = build.seen("cancelled", children=tuple(build.seen("cancelled", job_id=job_id) for job_id in ("2", "3")))
+    assert build.looked(one, ended, 6).progress.denied == {}
