@@ -172,7 +172,7 @@ def observation(data: Item, job_id: str, clock: datetime | None) -> Observation:
         facts=facts(data, FACTS),
         # A request with sub-requests is paused while they run.
         parent=kind not in CHILDLESS_TYPES or "PAUSED" in (written, word(data.get("previousState"))),
-        grouping=kind in GROUPING_TYPES,
+        grouping=kind in GROUPING_TYPES or written == "PAUSED",
         above=request_id(data.get("parentRequestId")),
     )
 

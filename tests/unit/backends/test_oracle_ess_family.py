@@ -72,6 +72,10 @@ def test_only_recurrences_and_job_sets_have_no_process_of_their_own(kind: str | 
     assert look({"state": "RUNNING", "requestType": kind}, EMPTY)[1].grouping is grouping
 
 
+def test_a_paused_request_waits_for_its_sub_requests_and_runs_nothing_itself() -> None:
+    assert look({"state": "PAUSED", "requestType": "SINGLETON"}, EMPTY)[1].grouping
+
+
 # a short list
 
 

@@ -68,10 +68,11 @@ def signs_of_life(cancellation: Cancellation, seen: Observation, asked: datetime
     """Say, for each job of a family whose process is shown running by a look begun at `asked`, what shows it."""
     living = [child for child in seen.children if not child.ended]
     above = {child.above for child in living} | ({seen.job_id} if living else set())
-    signs = {
-        member.job_id: _sign_of_life(cancellation, member, asked, follows=member.grouping or member.job_id in above)
-        for member in (seen, *seen.children)
-    }
+    hidden = seen.unlisted is not None or "" in above  # a living child of any parent may be among these
+    signs = {}
+    for member in (seen, *seen.children):
+        follows = member.grouping or member.job_id in above or (member.parent and hidden)
+        signs[member.job_id] = _sign_of_life(cancellation, member, asked, follows=follows)
     return {job_id: why for job_id, why in signs.items() if why}
 
 
@@ -79,8 +80,9 @@ def _sign_of_life(cancellation: Cancellation, member: Observation, asked: dateti
     """Say what shows that a job's process is running, empty if nothing does.
 
     That a scheduler reports a job as running before it was asked to stop shows nothing: it may be waiting for a process
-    that is gone. `follows` says that the job only groups others, or that children of its own are alive: then running
-    shows nothing, because its state follows theirs. That it could have children explains nothing.
+    that is gone. `follows` says that the job runs nothing itself, or that children of its own are alive or may be, as
+    not all could be seen: then running shows nothing, because its state follows theirs. That it could have children
+    explains nothing.
     """
     before, since = last_time(cancellation, member.job_id), member.since_text
     if member.state is JobState.CANCELLING:

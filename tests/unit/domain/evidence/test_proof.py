@@ -10,7 +10,7 @@ from worker.domain.cancellation import WHOLE, Cancellation, Probed, Sighting
 from worker.domain.decision import Hold, Send
 from worker.domain.escalation import decide
 from worker.domain.evidence.proof import attestation_for, probed, proven_gone, refuted, said_now, signs_of_life
-from worker.domain.model import Action, Force, Observation, Poll
+from worker.domain.model import Action, Force, Observation, Poll, unanswered
 
 
 def given(build: Any, words: dict[str, float], **changes: Any) -> Cancellation:
@@ -164,6 +164,29 @@ def test_a_member_that_runs_after_our_cancel_shows_life_unless_a_child_of_its_ow
     one = build.cancellation(sent=build.cancelled(at=5))
 
     assert set(signs_of_life(one, seen, build.at(9))) == signs
+
+
+@pytest.mark.parametrize(
+    ("parent", "hidden", "shows"),
+    [
+        pytest.param(True, {"unlisted": unanswered("a list failed")}, False, id="not-all-children-were-seen"),
+        pytest.param(True, {"above": ""}, False, id="a-living-child-may-be-its-own"),
+        pytest.param(False, {"unlisted": unanswered("a list failed")}, True, id="it-can-have-no-children"),
+        pytest.param(True, {}, True, id="all-children-are-anothers"),
+    ],
+)
+def test_a_member_that_runs_shows_no_life_while_children_of_its_own_may_be_hidden(
+    build: Any,
+    parent: bool,
+    hidden: dict[str, Any],
+    *,
+    shows: bool,  # noqa: FBT001 - a column
+) -> None:
+    stuck = build.seen("cancelling", job_id="3", above=hidden.get("above", "1"))
+    family = (build.seen("active", job_id="2", parent=parent, above="1"), stuck)
+    seen = build.seen("active", parent=True, children=family, unlisted=hidden.get("unlisted"))
+
+    assert ("2" in signs_of_life(build.cancellation(sent=build.cancelled(at=5)), seen, build.at(9))) is shows
 
 
 def test_a_job_whose_known_child_is_not_on_the_list_shows_no_life_by_running(build: Any) -> None:
