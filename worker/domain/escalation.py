@@ -335,6 +335,12 @@ def capped(cancellation: Cancellation, policy: Policy, now: datetime, until: dat
     return max(now, min([until, _hold_ends(cancellation, now), *ahead]))
 
 
+def next_pass(cancellation: Cancellation, policy: Policy, now: datetime, *, slow: bool) -> datetime:
+    """Return when another pass takes up what this one leaves: at once, or as after a poll if its look was too slow."""
+    again = now + polling.next_look(cancellation, policy, now) if slow else now
+    return capped(cancellation, policy, now, again)
+
+
 def _hold_ends(cancellation: Cancellation, now: datetime) -> datetime:
     """Return when the current hold ends by itself: now if that is past, `FAR` if it does not or there is none."""
     hold = cancellation.spec.hold

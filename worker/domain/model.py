@@ -144,9 +144,9 @@ class Observation(Struct, frozen=True):
     `provisional`: the backend itself may take this end back. `undeletable`: why the record can't be deleted, empty if
     it can.
     Families: `parent` says that the job may have children, even if none was found; `grouping` that it only groups them
-    or waits for them, and runs no process itself. `above` is the job directly above a child, empty if unknown. `unlisted` says why not
-    all children could be seen. `pages` is how many leading pages of their list need not be read again; `long` says that
-    the list is too long to read whole. Both are passed to the next look.
+    or waits for them, and runs no process itself. `above` is the job directly above a child, empty if unknown.
+    `unlisted` says why not all children could be seen. `pages` is how many leading pages of their list need not be read
+    again; `long` says that the list is too long to read whole. Both are passed to the next look.
     `retry_after`: for how many seconds the backend asked not to be called again, 0 if it did not. Adapters leave it at
     0; whoever makes the calls sets it.
     """

@@ -31,11 +31,12 @@ class Caller:
         """Calls that have not been charged for yet."""
         self.failed = False
         """Whether any call failed in a way that counts against the backend as a whole."""
+        self.cut_short = False
+        """Whether the latest look was not over when the lease left no more time for it."""
         self._backend = backend
         self._clock = clock
         self._cancellation = cancellation
         self._paid = paid
-        self._cut_short = False
 
     def lease_lasts(self, calls: int = 1) -> bool:
         """Whether this many calls, one after the other from now on, end within the lease whatever happens to them."""
@@ -43,9 +44,9 @@ class Caller:
 
     async def drive(self, exchange: Generator[Request, Reply, Said], action: Action) -> Said | Answer:
         """Make the calls of an exchange; those of a look end with the lease, which says nothing about the backend."""
-        began, made, self._cut_short = time.monotonic(), self.made, False
+        began, made, self.cut_short = time.monotonic(), self.made, False
         said = await self._said(exchange, look=action is Action.LOOK)
-        self.failed |= not self._cut_short and outage(said)
+        self.failed |= not self.cut_short and outage(said)
         if self.made > made:
             kind = said.kind if isinstance(said, Answer) else AnswerKind.ACCEPTED
             seconds = time.monotonic() - began
@@ -58,7 +59,7 @@ class Caller:
         while True:
             without: Answer | None = None
             if look and not self.lease_lasts():
-                self._cut_short, without = True, TOO_SLOW
+                self.cut_short, without = True, TOO_SLOW
             else:
                 self.made += 1
                 try:

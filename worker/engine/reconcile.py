@@ -15,7 +15,7 @@ from ..domain import event_drafts, evolve
 from ..domain.cancellation import Cancellation
 from ..domain.decision import Decision, Finish, Hold, Send, Wait
 from ..domain.errors import CredentialRefused, CredentialUnavailable, StoreUnavailable
-from ..domain.escalation import after_answer, capped, decide, matters, needs_look, to_probe, too_early, warn_at
+from ..domain.escalation import after_answer, decide, matters, needs_look, next_pass, to_probe, too_early, warn_at
 from ..domain.event_drafts import EventDraft
 from ..domain.evidence.family import whole
 from ..domain.evidence.proof import refuted
@@ -151,10 +151,10 @@ class Reconciliation:
         return decide(self._cancellation, seen, self._policy, self._now)
 
     async def _leave(self, before: Cancellation, why: str) -> None:
-        """Leave what was decided to another pass, which looks first: at once unless the backend asked us to wait."""
+        """Leave what was decided to another pass, which looks first: at once unless the backend is slow or busy."""
         self._cancellation = before
-        now = self._clock.now()
-        await self._carry_out(Wait(capped(before, self._policy, now, now), why), None)
+        until = next_pass(before, self._policy, self._clock.now(), slow=self._caller.cut_short)
+        await self._carry_out(Wait(until, why), None)
 
     async def _see(self, lost_at: datetime | None, *, paused: bool) -> Observation | Answer | None:
         if paused and not self._cancellation.spec.aborted:
@@ -225,7 +225,8 @@ class Reconciliation:
         if self._given.claim.noted and first and self._clock.elapsed() < FRESH:
             return True
         try:
-            return await self._commit("intent")
+            if not self._caller.cut_short:  # else no call fits into the lease any more
+                return await self._commit("intent")
         except StoreUnavailable:
             if self._drafts:
                 raise  # the drafts may have been written with it, and must not be written twice

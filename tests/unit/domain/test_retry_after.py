@@ -9,8 +9,8 @@ import pytest
 from worker.domain import evolve
 from worker.domain.cancellation import OperatorHold
 from worker.domain.decision import Finish, Hold, Send, Wait
-from worker.domain.escalation import after_answer, capped, decide, to_probe
-from worker.domain.model import Action, Force, Observation, Verb
+from worker.domain.escalation import after_answer, decide, next_pass, to_probe
+from worker.domain.model import Action, Force, Observation, Poll, Verb
 
 ASKED = 40.0
 
@@ -116,12 +116,21 @@ def test_a_snapshot_in_an_answer_shortens_nothing(build: Any) -> None:
 
 def test_what_is_left_to_a_new_pass_waits_for_its_look(build: Any) -> None:
     one = build.looked(build.cancellation(), build.seen(retry_after=ASKED), 0)
-    assert capped(one, build.policy(), build.at(1), build.at(1)) == build.at(ASKED)
+    assert next_pass(one, build.policy(), build.at(1), slow=False) == build.at(ASKED)
 
 
 def test_without_it_a_new_pass_follows_at_once(build: Any) -> None:
     one = build.looked(build.cancellation(), build.seen(), 0)
-    assert capped(one, build.policy(), build.at(1), build.at(1)) == build.at(1)
+    assert next_pass(one, build.policy(), build.at(1), slow=False) == build.at(1)
+
+
+def test_a_new_pass_after_a_look_that_took_too_long_comes_later_each_time(build: Any) -> None:
+    policy = build.policy(poll=Poll(2.0, 60.0))
+    ones = [build.cancellation(waits=waits) for waits in range(4)]
+    again = [next_pass(one, policy, build.at(1), slow=True) for one in ones]
+
+    assert again[0] > build.at(2)
+    assert again == sorted(again)
 
 
 def test_it_is_forgotten_once_it_is_over(build: Any) -> None:
