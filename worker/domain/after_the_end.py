@@ -10,8 +10,8 @@ from .evolve import ALIVE
 from .model import Answer, JobState, Observation, Policy, Source
 
 GRACE = 3
-"""The last look, while it does not show how the job is, is repeated for this many times `poll.max`, or `believe_after`
-if that is longer."""
+"""A look that does not show how the job is is repeated for this many times `poll.max`, or `believe_after` if that is
+longer: some records never show it, and each look is a call."""
 
 
 def next_look(
@@ -20,18 +20,17 @@ def next_look(
     """Return when the next look is due, None after the last one; `watch_after` is in seconds from the end.
 
     `shown` says whether the latest look showed how the job is. A look that did not is repeated every `poll.max` seconds
-    until the next one is due; the last one for a while longer, see `GRACE`.
+    for a while, see `GRACE`, or until the next one is due.
     """
-    times = (ended_at + timedelta(seconds=after) for after in watch_after)
+    times = [ended_at + timedelta(seconds=after) for after in watch_after]
     following = next((at for at in times if at > now), None)
     if shown:
         return following
     soon = now + timedelta(seconds=max(policy.poll.max, policy.poll.first))
-    if following is not None:
-        return min(soon, following)
-    grace = max(policy.believe_after, GRACE * policy.poll.max)
-    last = ended_at + timedelta(seconds=max(watch_after, default=0.0) + grace)
-    return soon if soon <= last else None
+    grace = timedelta(seconds=max(policy.believe_after, GRACE * policy.poll.max))
+    if soon > max((at for at in times if at <= now), default=ended_at) + grace:
+        return following
+    return soon if following is None else min(soon, following)
 
 
 def shows(said: Observation | Answer) -> bool:

@@ -33,9 +33,20 @@ def test_looks_are_counted_from_the_end(now: float, due: float | None, build: Bu
         (WATCH, 300, 360),
         (WATCH, 420, 480),
         (WATCH, 421, None),
+        ((60.0, 86400.0), 180, 240),
+        ((60.0, 86400.0), 181, 86400),
         ((), 0, 60),
     ],
-    ids=["soon", "not-past-the-next", "after-the-last", "just-within", "given-up", "no-longer-configured"],
+    ids=[
+        "soon",
+        "not-past-the-next",
+        "after-the-last",
+        "just-within",
+        "given-up",
+        "long-before-the-next",
+        "given-up-until-the-next",
+        "no-longer-configured",
+    ],
 )
 def test_a_look_that_showed_nothing_is_repeated(
     watch: tuple[float, ...], now: float, due: float | None, build: Build
