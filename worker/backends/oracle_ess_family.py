@@ -56,6 +56,7 @@ NOT_LIVING = "".join(
 
 FOREIGN = "the list of children can't be used: it shows requests that are not of this family"
 BROKEN = "the list of children can't be used: it shows a request whose parent it leaves out"
+CUT_OFF = "the list of children ends with a 404 that may not be ESS's own"
 ORPHAN = "the list of children can't be used: it shows none, but the request is a child that does not name its parent"
 UNCOUNTED = "the list of children may be incomplete: its count can't be read"
 DISORDERED = "the list of children can't be used: it is not in the requested order"
@@ -96,7 +97,7 @@ def with_children(job: Job, data: Item, seen: Observation) -> Exchange[Observati
     except NoReply as error:
         return family.result(seen, unanswered(f"the list of children can't be read: {error}"))
     if orphan and not family.found:
-        unlisted = unlisted or _unread(ORPHAN)
+        family.doubtful = _unread(ORPHAN)
     if unlisted is None or not _in_trouble(unlisted):
         unlisted = (yield from family.look_at_missing()) or unlisted
     return family.result(seen, unlisted)
@@ -122,16 +123,26 @@ class _Family:
         self._children: dict[str, Observation] = {}
         self._long = job.long
         self._pages = job.pages
+        self.doubtful: Answer | None = None
+        """Why a list that was read to its end may yet have more, None if nothing speaks for it."""
 
     def result(self, seen: Observation, unlisted: Answer | None) -> Observation:
-        """Return the request's observation with its children."""
+        """Return the request's observation with its children.
+
+        What only a doubtful list shows to have ended is not in ESS's own words.
+        """
         unseen = {
             child: Observation(JobState.UNKNOWN, "", Source.NOBODY, child, detail="not seen in this look")
             for child in self._job.living
             if child not in self._children
         }
         children = (*self._children.values(), *unseen.values())
-        return replace(seen, parent=True, children=children, unlisted=unlisted, pages=self._pages, long=self._long)
+        seen = replace(seen, parent=True, children=children, unlisted=unlisted, pages=self._pages, long=self._long)
+        if self.doubtful is None or unlisted is not None:
+            return seen
+        if not seen.final:
+            return replace(seen, unlisted=self.doubtful)
+        return replace(seen, source=Source.UNSURE, detail=seen.detail or self.doubtful.detail)
 
     @property
     def found(self) -> bool:
@@ -211,8 +222,9 @@ class _Family:
         for number in range(first, first + min(most, room)):
             self._left -= 1
             reply, shown = yield from read_page({**query, "fields": FIELDS}, number)
-            if number and no_page(reply):
+            if number and (said := no_page(reply)):
                 shown = {}
+                self.doubtful = self.doubtful if said is Source.OWN else _unread(CUT_OFF)
             if shown is None or not all(state_word(item) for item in shown.values()):
                 # A proxy's page says nothing about the query.
                 refused = reply.status in REFUSED_QUERY and reply.data is not None

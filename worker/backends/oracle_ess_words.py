@@ -214,12 +214,12 @@ def read_page(
     return reply, items(reply, "items", "requestId", request_id)
 
 
-def no_page(reply: Reply) -> bool:
-    """Whether ESS says in its own words, which have its code, that a list has no such page."""
+def no_page(reply: Reply) -> Source | None:
+    """Say in whose words a reply says that a list has no such page, None if it does not; ESS's own have its code."""
     if reply.ok:
-        return False
+        return None
     judged = judge(reply, Action.LOOK, NO_JOB)
-    return judged.kind is AnswerKind.NOT_FOUND and judged.source is Source.OWN
+    return judged.source if judged.kind is AnswerKind.NOT_FOUND else None
 
 
 def no_list(reply: Reply, what: str = "children") -> Answer:

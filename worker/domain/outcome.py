@@ -115,7 +115,8 @@ def _stopped(cancellation: Cancellation, seen: Observation, policy: Policy) -> b
 
 def _evidence(cancellation: Cancellation, seen: Observation, policy: Policy) -> Evidence:
     """Return what supports the claim that the job and its children have stopped."""
-    if cancellation.progress.end is None and seen.state is JobState.GONE and seen.source is not Source.OWN:
+    end_seen = seen.state is JobState.GONE and cancellation.progress.end is not None
+    if seen.source is not Source.OWN and not end_seen:
         return Evidence.UNVERIFIED
     family = (seen, *seen.children)
     closed = forced(cancellation) if any(member.state in CLOSED for member in family) else {}

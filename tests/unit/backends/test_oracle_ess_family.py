@@ -11,9 +11,9 @@ from unit.backends.ess_exchanges import EMPTY, ESS, NO_PAGE, REQUESTS, kid, look
 from unit.backends.exchanges import CLOCK, LOGIN, give, play
 
 from worker.backends.adapter import NoReply, Reply
-from worker.backends.oracle_ess_family import FOREIGN, UNCOUNTED
+from worker.backends.oracle_ess_family import CUT_OFF, FOREIGN, UNCOUNTED
 from worker.backends.oracle_ess_words import FIELDS
-from worker.domain.model import FINAL, AnswerKind, Job, JobState
+from worker.domain.model import FINAL, AnswerKind, Job, JobState, Source
 
 SELF = kid(4711, requestType="RECUR_PARENT", parentRequestId=None)
 
@@ -168,7 +168,7 @@ def test_nor_does_a_later_page(listing: Reply) -> None:
     _, one = parent(page(kid(7)), listing)
 
     assert words(one) == {"7": "CANCELLED"}
-    assert (one.unlisted is not None, one.final) == (True, False)
+    assert not one.final or one.source is Source.UNSURE
 
 
 @pytest.mark.parametrize(
@@ -182,11 +182,13 @@ def test_nor_does_a_later_page(listing: Reply) -> None:
         pytest.param({"message": "no Route matched with those values"}, id="kong"),
     ],
 )
-def test_a_404_that_anybody_may_have_given_ends_no_list(body: dict[str, Any]) -> None:
+def test_a_list_that_a_404_of_anybody_ends_proves_the_end_of_a_family_in_nobodys_words(body: dict[str, Any]) -> None:
     _, one = parent(page(kid(7), count=1), give(body, 404))
+    assert (words(one), one.final, one.source, one.detail) == ({"7": "CANCELLED"}, True, Source.UNSURE, CUT_OFF)
 
-    assert "the list of children can't be read" in one.unlisted.detail
-    assert not one.final
+    _, one = parent(page(kid(7, "CANCELLING"), count=1), give(body, 404))
+    assert (words(one), one.final, one.source) == ({"7": "CANCELLING"}, False, Source.OWN)
+    assert one.unlisted.detail == CUT_OFF
 
 
 @pytest.mark.parametrize("top", [None, 9, 0, "", "x"], ids=repr)

@@ -10,7 +10,7 @@ from unit.backends.exchanges import give, play
 
 from worker.backends.adapter import Reply
 from worker.backends.oracle_ess_family import BROKEN, FOREIGN, ORPHAN
-from worker.domain.model import Job
+from worker.domain.model import Job, Source
 
 
 def middle(*pages: Reply, **known: Any) -> Any:
@@ -131,11 +131,16 @@ def unnamed(names: dict[str, Any], *pages: Reply, kind: str = "JOBSET_RECUR_CHIL
         ("SUB_REQUEST", {"parent": 1}),
     ],
 )
-def test_a_child_that_names_no_parent_has_never_no_children(kind: str, known: Any, names: dict[str, Any]) -> None:
+def test_that_a_child_which_names_no_parent_has_no_children_is_never_proven(
+    kind: str, known: Any, names: dict[str, Any]
+) -> None:
     requests, one = unnamed(names, EMPTY, kind=kind, **known)
 
     assert [request.query["q"] for request in requests[1:]] == ["parentRequestId eq 20"]
-    assert (one.children, one.unlisted.detail, one.final) == ((), ORPHAN, False)
+    assert (one.children, one.final, one.source) == ((), True, Source.UNSURE)
+
+    _, one = unnamed({**names, "state": "RUNNING"}, EMPTY, kind=kind, **known)
+    assert (one.children, one.source, one.unlisted.detail) == ((), Source.OWN, ORPHAN)
 
 
 @pytest.mark.parametrize("names", UNNAMED)

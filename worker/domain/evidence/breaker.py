@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..model import Answer, AnswerKind, Observation, Source
+from ..model import Answer, AnswerKind, JobState, Observation, Source
 
 TOO_MANY = 429
 SERVER_ERROR = 500
@@ -14,7 +14,8 @@ def outage(said: Observation | Answer) -> bool:
     Whatever the API says in its own words about one job is no outage, refusals included.
     """
     if isinstance(said, Observation):
-        return said.source is not Source.OWN or (said.unlisted is not None and outage(said.unlisted))
+        gone = said.state is JobState.GONE and said.source is not Source.OWN
+        return gone or (said.unlisted is not None and outage(said.unlisted))
     if said.source is not Source.OWN or said.status == TOO_MANY:
         return True
     return said.kind is AnswerKind.UNANSWERED and (said.status or SERVER_ERROR) >= SERVER_ERROR

@@ -22,7 +22,8 @@ PARTS = 4
 def claim_of(said: Observation | Answer) -> Doubted | None:
     """Return the claim that can't be believed at once, None if there is no such claim."""
     if isinstance(said, Observation):
-        return Doubted.GONE if said.state is JobState.GONE and said.source is not Source.OWN else None
+        ended = said.state is JobState.GONE or said.final
+        return Doubted.GONE if ended and said.source is not Source.OWN else None
     if said.kind is not AnswerKind.REFUSED:
         return None
     if said.source is Source.CREDENTIAL:

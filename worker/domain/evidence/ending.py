@@ -24,14 +24,13 @@ def unproven(cancellation: Cancellation, seen: Observation, policy: Policy, now:
 
     Only the API's own words prove at once that a job is gone. A family has ended when two looks, a poll apart, say so.
     """
-    if seen.state is JobState.GONE:
-        if seen.source is Source.OWN:
-            return _may_appear(cancellation, policy, now)
-        doubt = cancellation.progress.doubt or Doubt(Doubted.GONE, now, now)
-        if lasting(doubt, policy):
-            return _may_appear(cancellation, policy, now)
+    gone, doubt = seen.state is JobState.GONE, cancellation.progress.doubt or Doubt(Doubted.GONE, now, now)
+    if seen.source is not Source.OWN and not lasting(doubt, policy):
         again = ask_again(doubt, policy, now, polling.back_off(cancellation, policy.poll, doubt.times))
-        return Unproven("look again: the reply that the job is gone was not in the backend's own words", again)
+        what = "the reply that the job is gone" if gone else "what shows that the whole family has ended"
+        return Unproven(f"look again: {what} was not in the backend's own words", again)
+    if gone:
+        return _may_appear(cancellation, policy, now)
     if now < cancellation.gives_up_at(now) and undated(cancellation, seen, policy):
         return Unproven("look again: only a second reading of its clock shows when the job ended", now + apart(policy))
     if not cancellation.progress.parent:

@@ -10,7 +10,7 @@ from worker.domain.cancellation import Cancellation, End
 from worker.domain.decision import Finish, Wait
 from worker.domain.escalation import decide
 from worker.domain.evidence.ending import Unproven, apart, unproven
-from worker.domain.model import JobState, Observation, Outcome, Poll
+from worker.domain.model import Evidence, JobState, Observation, Outcome, Poll
 
 
 def after(build: Any, *looks: tuple[float, Observation], **changes: Any) -> Cancellation:
@@ -30,6 +30,19 @@ def judged(build: Any, *looks: tuple[float, Observation], policy: Any = None, **
 @pytest.mark.parametrize("state", ["cancelled", "succeeded", "failed"])
 def test_an_end_that_the_backend_reports_is_proven_at_once(build: Any, state: str) -> None:
     assert judged(build, (0, build.seen(state))) is None
+
+
+def test_an_end_that_is_not_wholly_in_the_apis_own_words_must_last_and_stays_unverified(build: Any) -> None:
+    """As that of a family whose list ends with a gateway's 404."""
+    family = build.seen("cancelled", source="unsure", children=(build.seen("cancelled", job_id="2"),), parent=True)
+    looks = [(at, family) for at in (1, 61, 121)]
+
+    lacks = judged(build, *looks[:2])
+    assert lacks is not None
+    assert "what shows that the whole family has ended was not in the backend's own words" in lacks.why
+    found = decide(after(build, *looks, sent=build.cancelled()), family, build.policy(), build.at(121))
+    assert (found.outcome, found.evidence) == (Outcome.CANCELLED, Evidence.UNVERIFIED)
+    assert not found.safe_to_rerun
 
 
 # Absence
