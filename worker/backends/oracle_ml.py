@@ -119,8 +119,8 @@ def _judge(reply: Reply, job: Job, otherwise: AnswerKind = AnswerKind.REFUSED) -
     """Judge a reply; a changing call is refused by any 400 that is not about a missing job."""
     data = reply.data or {}
     if reply.ok:
-        told = text(data.get("result")) and not tells_error(data)
-        return taken(reply, fits=reply.status == HTTPStatus.NO_CONTENT or bool(told))
+        told = data.get("result") is not None and not tells_error(data)
+        return taken(reply, fits=reply.status == HTTPStatus.NO_CONTENT or told)
     code, message = text(data.get("errorCode")), text(data.get("errorMessage"))
     source = Source.OWN if code and message else Source.UNSURE
     if missing := _missing(reply, job):
