@@ -25,9 +25,11 @@ A reply must not be able to choose any codec that Python can load: some are slow
 """
 LONGEST_INTEGER = 640
 """The most digits that Python always turns into an int; its limit is 4,300, or lower if it is configured so."""
+SPACE = b" \t\r\n"
+"""White space of JSON, which may also stand before a colon."""
 NAME_ENDS = b'":'
-"""What follows each name in an object. It also occurs in texts, but as often in a copy of the same JSON, unless one of
-its two characters is written as `ESCAPED`."""
+"""What follows each name in an object, apart from white space. It also occurs in texts, but as often in a copy of the
+same JSON, unless one of its characters or a space between them is written as `ESCAPED`."""
 ESCAPED = b"\\u00"
 GUARDS = (")]}',", ")]}'", "while(1);", "for(;;);")
 """Prefixes of JSON that keep a browser from running it as a script."""
@@ -43,7 +45,7 @@ def parsed(body: bytes, content_type: str = "") -> object:
     """
     try:
         value = msgspec.json.decode(body)
-        if ESCAPED not in body and msgspec.json.encode(value).count(NAME_ENDS) == body.count(NAME_ENDS):
+        if ESCAPED not in body and names_ended(msgspec.json.encode(value)) == names_ended(body):
             return value  # with all its names, and else it is read again, more slowly
     except (ValueError, ArithmeticError, RecursionError):
         pass
@@ -53,6 +55,11 @@ def parsed(body: bytes, content_type: str = "") -> object:
         return json.loads(written.removeprefix(guard), parse_int=integer, object_pairs_hook=unambiguous)
     except (ValueError, RecursionError):
         return None
+
+
+def names_ended(body: bytes) -> int:
+    """Count what may be the end of a name, whatever white space is before its colon."""
+    return body.translate(None, SPACE).count(NAME_ENDS)
 
 
 def text_of(body: bytes, content_type: str) -> str:

@@ -246,10 +246,9 @@ class Mrs(Adapter):
         reply = yield request
         if not reply.ok:
             return _judge(reply, action)
-        if not (older and cancels):
-            return taken(reply, fits=silent(reply))
-        named = (job_in(reply, ("job_execution",), lambda body: "id" in body) or {}).get("id")
-        return taken(reply, fits=bool(named) and not about_another(job, named))
+        if older and cancels:
+            return taken(reply, fits=_shown(reply, job))
+        return taken(reply, fits=silent(reply) or _named(reply, job, older=older))
 
     def _cluster_id(self, job: Job) -> str:
         return job.params.get("cluster_id") or self.cluster_id
@@ -287,6 +286,20 @@ def _error(reply: Reply) -> tuple[str, str]:
         fields = found if len(found := dict(told)) == len(told) else {}
     code = text(fields.get("error_code"))
     return code.zfill(4) if code.isdecimal() else code, text(fields.get("error_msg"))
+
+
+def _shown(reply: Reply, job: Job) -> bool:
+    """Whether a success shows our job by its id, or a job's state and no id; a bare body then needs a known state."""
+    data = job_in(reply, ("job_execution",), lambda one: one.get("id") or _word(one).upper() in UNFINISHED_STATES) or {}
+    return bool(data.get("id") or _word(data)) and not about_another(job, data.get("id"))
+
+
+def _named(reply: Reply, job: Job, *, older: bool) -> bool:
+    """Whether a success names our job; the other name of a job identifies something else (SEED S4)."""
+    data = job_in(reply, ("job_execution", "job_detail"), bool) or {}
+    first, other = ("id", "job_id") if older else ("job_id", "id")
+    named = data.get(first) or data.get(other)
+    return bool(named) and not about_another(job, named)
 
 
 def _word(data: Mapping[str, Any]) -> str:

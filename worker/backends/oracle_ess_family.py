@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeVar
 from msgspec.structs import replace
 
 from ..domain.model import FINAL, Answer, AnswerKind, Job, JobState, Observation, Source, unanswered
-from .adapter import UNAUTHORIZED, NoReply, Reply, Request, whole_number
+from .adapter import UNAUTHORIZED, NoReply, Reply, Request
 from .oracle_ess_words import (
     FIELDS,
     IDS,
@@ -24,6 +24,7 @@ from .oracle_ess_words import (
     Entry,
     Item,
     by_ids,
+    counted,
     is_child,
     look_at,
     no_list,
@@ -231,8 +232,7 @@ class _Family:
                 return Pages(tuple(read), why=no_list(reply), refused=refused)
             if not all(any(request_id(item.get(name)) in kin for name in named_by) for item in shown.values()):
                 return Pages(tuple(read), why=_unread(FOREIGN))
-            told = (reply.data or {}).get("count")  # whether in all or on this page is not documented
-            counts.append(0 if told is None else whole_number(told))
+            counts.append(counted(reply))
             unseen = (one for one in shown if one not in seen)
             new = {one: Entry(shown[one], observation(shown[one], one, reply.date)) for one in unseen}
             if only_living and any(member.seen.state in FINAL for member in new.values()):

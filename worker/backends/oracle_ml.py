@@ -48,10 +48,18 @@ NO_SUCH_JOB_CODE = "1026"
 
 PENDING = "job is still running"
 """A 202's words for a job that waits or runs (SEED S1, DOC O1), which the list calls RUNNING."""
-RUNS = re.compile(r"(?:(?P<job>(?:the |this |your )?job(?: \S+)?) is )?(?:still )?running\W*", re.IGNORECASE)
-"""Words of any other 2xx for a job that runs: a stop destroys results, so "not running" must not match."""
-ENDED = re.compile(r"fail|finish|complet|succe|error|cancel|abort|kill|stopped|ended|done", re.IGNORECASE)
-"""A 202 says that the job waits or runs (DOC O1), whatever its words, unless they speak of an end."""
+RUNS = re.compile(
+    r"(?:(?P<job>(?:the |this |your )?job(?: \S+)?) is )?(?:still )?running\b\W*(?P<more>.*)", re.IGNORECASE
+)
+"""Words that begin with "running". Those of a 202 may go on, such as by how far the job is; those of any other 2xx must
+say no more, and never match "not running", as a stop destroys results."""
+ENDED = re.compile(
+    r"(?<![a-z])(?:fail(?:s|ed|ures?)?|finish(?:ed)?|completed?|succe[a-z]*|error(?:s|ed)?|cancel[a-z]*|abort[a-z]*"
+    r"|killed|stopped|ended|done)(?![a-z])",
+    re.IGNORECASE,
+)
+"""A 202 says that the job waits or runs (DOC O1), whatever its words, unless one of them speaks of an end and they do
+not begin with "running". A digit or an underscore ends a word, as in "JOB_FAILED"."""
 OF_A_JOB = ("job_id", "jobId", "createdDate", "elapsedTime")
 """Fields of a job: beside any of them, a bare "running" is not about the health of a service."""
 FINISHED = "FINISH"
@@ -119,8 +127,8 @@ def _judge(reply: Reply, job: Job, otherwise: AnswerKind = AnswerKind.REFUSED) -
     """Judge a reply; a changing call is refused by any 400 that is not about a missing job."""
     data = reply.data or {}
     if reply.ok:
-        told = text(data.get("result")) and not tells_error(data)
-        return taken(reply, fits=reply.status == HTTPStatus.NO_CONTENT or bool(told))
+        told = data.get("result") is not None and not tells_error(data)
+        return taken(reply, fits=reply.status == HTTPStatus.NO_CONTENT or told)
     code, message = text(data.get("errorCode")), text(data.get("errorMessage"))
     source = Source.OWN if code and message else Source.UNSURE
     if missing := _missing(reply, job):
@@ -158,10 +166,11 @@ def _pending(reply: Reply, data: Mapping[str, Any], job: Job) -> Observation | A
         return unusable(reply, "the reply is about another job")
     state = LIST_STATES.get(raw.upper(), JobState.UNKNOWN)
     if state is not JobState.SUCCEEDED:
-        runs = RUNS.fullmatch(raw)
+        runs = RUNS.match(raw)
+        whole = runs is not None and not runs["more"]
         of_a_job = runs is not None and (runs["job"] or any(text(data.get(name)) for name in OF_A_JOB))
-        pending = reply.status == HTTPStatus.ACCEPTED and ENDED.search(raw) is None
-        state = JobState.ACTIVE if of_a_job or pending else JobState.UNKNOWN
+        pending = reply.status == HTTPStatus.ACCEPTED and (runs is not None or ENDED.search(raw) is None)
+        state = JobState.ACTIVE if pending or (whole and of_a_job) else JobState.UNKNOWN
     detail = FINISHED_DETAIL if state is JobState.SUCCEEDED else ""
     return Observation(state, raw, Source.OWN, job.id, clock=reply.date, detail=detail, facts=facts(data, FACTS))
 

@@ -72,6 +72,8 @@ ERRORS: Mapping[str, AnswerKind] = {
 """What an `error_name` means (SRC H2, H5)."""
 
 MISSING = frozenset({404, 410})
+WRAPPERS = ("job_execution", "job")
+"""The keys under which v1.1 and v2 send a record."""
 FACTS = ("oozie_job_id", "return_code", "cluster_id")
 PAGE = "100"
 """Jobs on a page of a list: the size of each one's `info` is not limited, but that of a reply is."""
@@ -166,7 +168,7 @@ class Sahara(Adapter):
         if action is Action.DELETE:
             return taken(reply, fits=not reply.body.strip())
         before = _seen(reply, job)
-        if isinstance(before, Answer) or not _names(_record(reply), job):
+        if isinstance(before, Answer) or _of_anybody(reply, job, before):
             return taken(reply, fits=False)
         ignored = before.provisional
         return replace(
@@ -217,8 +219,13 @@ def _tells(seen: Observation | Answer) -> bool:
     return seen.kind is AnswerKind.BUSY or (seen.kind is AnswerKind.REFUSED and seen.source is not Source.UNSURE)
 
 
+def _of_anybody(reply: Reply, job: Job, seen: Observation) -> bool:
+    """Whether any service may have sent such a body: a bare one that names no job and has no state of Sahara's."""
+    return seen.state is JobState.UNKNOWN and job_in(reply, WRAPPERS, lambda body: _names(body, job)) is None
+
+
 def _record(reply: Reply) -> Mapping[str, Any]:
-    return job_in(reply, ("job_execution", "job"), lambda body: "info" in body) or {}
+    return job_in(reply, WRAPPERS, lambda body: "info" in body) or {}
 
 
 def _names(data: Mapping[str, Any], job: Job) -> bool:

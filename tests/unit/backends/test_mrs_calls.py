@@ -63,6 +63,8 @@ def test_v2_deletes_a_batch_of_one() -> None:
         pytest.param(give({"job_execution": {"message": "scheduled maintenance"}}), id="a-job-without-an-id"),
         pytest.param(give({"state": "maintenance"}), id="A1-a-servers-state"),
         pytest.param(give({"job_execution": {"id": "OTHER"}}), id="A2-another-job"),
+        pytest.param(give({"job_execution": {"id": "OTHER", "state": "RUNNING"}}), id="A2-another-jobs-state"),
+        pytest.param(give({"job_execution": {"state": "RUNNING"}, "error": "down"}), id="A12-an-error-beside-a-state"),
         pytest.param(fail("0160", 200), id="A12-an-error"),
         pytest.param(give({**EXECUTION, "error_code": "0160"}), id="A12-an-error-beside-the-job"),
     ],
@@ -71,6 +73,21 @@ def test_a_v11_cancel_without_our_job_is_unanswered(reply: Reply) -> None:
     said = play(V11.change(Action.CANCEL, JOB), reply)[1]
 
     assert (said.kind, said.source) == (AnswerKind.UNANSWERED, Source.NOBODY)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param({"job_execution": {"state": "RUNNING"}}, id="a-state"),
+        pytest.param({"job_execution": {"job_state": 2}}, id="a-number"),
+        pytest.param({"job_execution": {"id": None, "job_id": "x", "job_state": -1}}, id="null-for-an-id"),
+        pytest.param({"job_execution": {"state": "NEWS"}}, id="a-new-state"),
+        pytest.param({"state": "running"}, id="bare"),
+        pytest.param({"id": "2de7", "state": "NEWS"}, id="bare-with-our-id-and-a-new-state"),
+    ],
+)
+def test_a_state_without_another_jobs_id_is_an_answer_to_a_v11_cancel(body: dict[str, Any]) -> None:
+    assert play(V11.change(Action.CANCEL, JOB), give(body))[1].kind is AnswerKind.ACCEPTED
 
 
 @pytest.mark.parametrize(
@@ -83,6 +100,14 @@ def test_a_v11_cancel_without_our_job_is_unanswered(reply: Reply) -> None:
     [
         pytest.param(Reply(202), AnswerKind.ACCEPTED, id="empty"),
         pytest.param(give({}), AnswerKind.ACCEPTED, id="an-empty-object"),
+        pytest.param(give({"message": None, "job_execution": None}), AnswerKind.ACCEPTED, id="only-nulls"),
+        pytest.param(give({"job_id": "2de7"}), AnswerKind.ACCEPTED, id="our-job_id"),
+        pytest.param(give({"id": "2de7", "message": "ok"}), AnswerKind.ACCEPTED, id="our-id"),
+        pytest.param(give({"job_execution": {"job_id": "2de7"}}), AnswerKind.ACCEPTED, id="our-id-in-a-record"),
+        pytest.param(give({"job_id": "OTHER"}), AnswerKind.UNANSWERED, id="A2-another-job"),
+        pytest.param(
+            give({"job_id": "2de7", "error_code": "0175"}), AnswerKind.UNANSWERED, id="A12-an-error-beside-it"
+        ),
         pytest.param(give({"message": "scheduled maintenance"}), AnswerKind.UNANSWERED, id="A1-maintenance"),
         pytest.param(give({"status": "ok"}), AnswerKind.UNANSWERED, id="anybody's"),
         pytest.param(Reply(200, {}, LOGIN), AnswerKind.UNANSWERED, id="login-page"),
@@ -91,10 +116,17 @@ def test_a_v11_cancel_without_our_job_is_unanswered(reply: Reply) -> None:
         pytest.param(give([]), AnswerKind.UNANSWERED, id="a-list"),
     ],
 )
-def test_a_success_was_taken_only_if_its_body_says_nothing(
+def test_a_success_was_taken_only_if_its_body_says_nothing_or_names_our_job(
     mrs: Mrs, action: Action, reply: Reply, kind: AnswerKind
 ) -> None:
     assert play(mrs.change(action, JOB), reply)[1].kind is kind
+
+
+@pytest.mark.parametrize(
+    ("mrs", "body"), [(V11, {"id": "2de7", "job_id": "x"}), (V2, {"job_id": "2de7", "id": "x"})], ids=["v1.1", "v2"]
+)
+def test_a_delete_is_answered_by_a_record_that_has_another_name_too(mrs: Mrs, body: dict[str, Any]) -> None:
+    assert play(mrs.change(Action.DELETE, JOB), give(body))[1].kind is AnswerKind.ACCEPTED
 
 
 @BOTH

@@ -60,6 +60,47 @@ def test_a_202_is_running() -> None:
         pytest.param({"status": "FINISHED"}, 202, JobState.UNKNOWN, "FINISHED", id="202-finished"),
         pytest.param({"status": "job was stopped"}, 202, JobState.UNKNOWN, "job was stopped", id="202-stopped"),
         pytest.param({"status": "queued"}, 202, JobState.ACTIVE, "queued", id="202-another-word"),
+        pytest.param({"status": "suspended"}, 202, JobState.ACTIVE, "suspended", id="202-suspended"),
+        pytest.param(
+            {"status": "job is still running, 40% complete"},
+            202,
+            JobState.ACTIVE,
+            "job is still running, 40% complete",
+            id="202-running-so-far",
+        ),
+        pytest.param(
+            {"status": "job is running; 0 errors"},
+            202,
+            JobState.ACTIVE,
+            "job is running; 0 errors",
+            id="202-running-without-errors",
+        ),
+        pytest.param(
+            {"status": "running (incomplete)"},
+            202,
+            JobState.ACTIVE,
+            "running (incomplete)",
+            id="202-running-incomplete",
+        ),
+        pytest.param(
+            {"status": "queued, incomplete"}, 202, JobState.ACTIVE, "queued, incomplete", id="202-part-of-a-word"
+        ),
+        pytest.param({"status": "JOB_FAILED"}, 202, JobState.UNKNOWN, "JOB_FAILED", id="202-failed-in-a-name"),
+        pytest.param({"status": "job succeeded"}, 202, JobState.UNKNOWN, "job succeeded", id="202-succeeded"),
+        pytest.param({"status": "job has errored"}, 202, JobState.UNKNOWN, "job has errored", id="202-errored"),
+        pytest.param(
+            {"status": "was running; killed"}, 202, JobState.UNKNOWN, "was running; killed", id="202-was-running"
+        ),
+        pytest.param(
+            {"status": "runningjob done"}, 202, JobState.UNKNOWN, "runningjob done", id="202-another-beginning"
+        ),
+        pytest.param(
+            {"status": "job is running; 0 errors"},
+            200,
+            JobState.UNKNOWN,
+            "job is running; 0 errors",
+            id="200-running-and-more",
+        ),
         pytest.param({"status": "not running yet"}, 202, JobState.ACTIVE, "not running yet", id="202-waiting"),
         pytest.param(
             {"status": "job is still running"}, 200, JobState.ACTIVE, "job is still running", id="200-pending"

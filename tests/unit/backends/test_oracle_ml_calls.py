@@ -27,7 +27,12 @@ def test_a_stop_is_one_delete(action: Action) -> None:
         pytest.param(give({}, 202), AnswerKind.UNANSWERED, Source.NOBODY, id="A12-another-object"),
         pytest.param(give({"result": "", **ELSE}), AnswerKind.UNANSWERED, Source.NOBODY, id="A12-an-error-beside-it"),
         pytest.param(give({"result": None}), AnswerKind.UNANSWERED, Source.NOBODY, id="no-result"),
-        pytest.param(give({"result": [1]}), AnswerKind.UNANSWERED, Source.NOBODY, id="F11-the-result-of-the-job"),
+        pytest.param(give({"result": True}), AnswerKind.ACCEPTED, Source.OWN, id="a-flag"),
+        pytest.param(give({"result": False}), AnswerKind.ACCEPTED, Source.OWN, id="a-flag-that-is-off"),
+        pytest.param(give({"result": {"deleted": 1}}), AnswerKind.ACCEPTED, Source.OWN, id="an-object"),
+        pytest.param(
+            give({"result": {}, **ELSE}), AnswerKind.UNANSWERED, Source.NOBODY, id="an-error-beside-an-object"
+        ),
         pytest.param(Reply(200), AnswerKind.UNANSWERED, Source.NOBODY, id="empty"),
         pytest.param(Reply(200, {}, LOGIN), AnswerKind.UNANSWERED, Source.NOBODY, id="login-page"),
         pytest.param(Reply(302, {"content-location": RESULT}), AnswerKind.UNANSWERED, Source.UNSURE, id="302"),

@@ -53,6 +53,24 @@ def test_the_answer_to_a_cancel_is_a_snapshot_of_before(sahara: Sahara, raw: Any
 
 
 @BOTH
+@pytest.mark.parametrize(
+    ("body", "raw"),
+    [
+        pytest.param({"job_execution": {"info": {"status": "RUNNING"}}}, "RUNNING", id="as-in-v1.1"),
+        pytest.param({"job": {"info": {"status": "RUNNING"}}}, "RUNNING", id="as-in-v2"),
+        pytest.param({"job": {"id": None, "info": {"status": "RUNNING"}}}, "RUNNING", id="null-for-an-id"),
+        pytest.param({"job": {"info": {"status": "NEWS"}}}, "NEWS", id="a-new-state"),
+        pytest.param({"info": {"status": "running"}}, "running", id="bare"),
+        pytest.param({"id": "2de7", "info": {"status": "NEWS"}}, "NEWS", id="bare-with-our-id-and-a-new-state"),
+    ],
+)
+def test_a_snapshot_without_an_id_is_an_answer_to_a_cancel(sahara: Sahara, body: dict[str, Any], raw: Any) -> None:
+    _, answer = play(sahara.change(Action.CANCEL, JOB), give(body))
+
+    assert (answer.kind, answer.source, answer.before.raw) == (AnswerKind.ACCEPTED, Source.OWN, raw)
+
+
+@BOTH
 def test_r5_a_cancel_of_a_failed_suspend_does_nothing_so_it_was_rejected(sahara: Sahara) -> None:
     _, answer = play(sahara.change(Action.CANCEL, JOB), give(wrapped("SUSPENDFAILED")))
 
