@@ -9,7 +9,7 @@ are looked at by their ids.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping
 from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from ..domain.model import FINAL, Answer, AnswerKind, Job, JobState, Observation, Source, unanswered
 from .adapter import UNAUTHORIZED, NoReply, Reply, Request
+from .oracle_ess_counts import counted, lacking, total
 from .oracle_ess_words import (
     FIELDS,
     IDS,
@@ -24,7 +25,6 @@ from .oracle_ess_words import (
     Entry,
     Item,
     by_ids,
-    counted,
     is_child,
     look_at,
     no_list,
@@ -59,7 +59,6 @@ FOREIGN = "the list of children can't be used: it shows requests that are not of
 BROKEN = "the list of children can't be used: it shows a request whose parent it leaves out"
 CUT_OFF = "the list of children ends with a 404 that may not be ESS's own"
 ORPHAN = "the list of children can't be used: it shows none, but the request is a child that does not name its parent"
-UNCOUNTED = "the list of children may be incomplete: its count can't be read"
 DISORDERED = "the list of children can't be used: it is not in the requested order"
 SHRUNK = "the list of children has become shorter: it is read again from its start"
 
@@ -241,12 +240,12 @@ class _Family:
                 before = None  # the next page shows whether this is the end
                 continue
             if not new:
-                lacks = _lacks(counts, None if first else len(seen))
-                return Pages(tuple(read), whole=lacks is None, why=lacks)
+                why = lacking(counts, None if first else len(seen))
+                return Pages(tuple(read), whole=not why, why=_unread(why) if why else None)
             before = set(shown)
             seen |= new.keys()
             read.append((number, new))
-            if only_short and _total(counts) > most * len(new):
+            if only_short and total(counts) > most * len(new):
                 break
         return Pages(tuple(read))
 
@@ -326,20 +325,6 @@ class _Family:
         if pages.whole or pages.why is not None:
             return pages.why
         return _unread(f"the list of children is long: {self._pages} pages have been read, the next look goes on")
-
-
-def _total(counts: Sequence[int | None]) -> int:
-    """Return the most requests that a page has counted; 0 if none was counted."""
-    return max(count or 0 for count in counts)
-
-
-def _lacks(counts: Sequence[int | None], shown: int | None) -> Answer | None:
-    """Say why a list that was read to its end is not whole; `shown` is how many requests it has, None if not known."""
-    if None in counts:
-        return _unread(UNCOUNTED)
-    if shown is not None and _total(counts) > shown:
-        return _unread(f"the list of children is incomplete: it counts {_total(counts)} and shows {shown}")
-    return None
 
 
 def _unread(why: str) -> Answer:

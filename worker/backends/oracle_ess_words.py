@@ -90,8 +90,6 @@ FLAGS: Mapping[str, str] = {"asynchronous": "isAsynchronous", "force_allowed": "
 WRITTEN_FLAGS: Mapping[str, bool] = {"true": True, "false": False}
 LINK = frozenset({"href", "rel", "links"})
 """Keys of the link with which ESS answers a change; the form of that link differs between releases."""
-NO_COUNT = re.compile(r"(?:-[0-9]+(?:\.[0-9]+)?)?")
-"""What a text for a `count` may be if the server has not counted."""
 REQUESTS = ("ess", "rest", "scheduler", "v1", "requests")
 HEADERS: Mapping[str, str] = {"Accept": "application/json, application/vnd.oracle.resource+json"}
 IDS = 100
@@ -200,17 +198,6 @@ def names_another(data: Item, job_id: str) -> bool:
     """Whether the data says that it is about a request other than ours."""
     named = data.get("requestId")
     return named is not None and request_id(named) != job_id
-
-
-def counted(reply: Reply) -> int | None:
-    """Return what a page counts, whether in all or on itself is not documented; None if that can't be read.
-
-    A page without a count is one that counts 0, and so is one with null, an empty text or a negative number for it.
-    """
-    told = (reply.data or {}).get("count")
-    if isinstance(told, str):
-        return 0 if NO_COUNT.fullmatch(told.strip()) else whole_number(told)
-    return 0 if told is None or (isinstance(told, int | float) and told < 0) else whole_number(told)
 
 
 def read_page(

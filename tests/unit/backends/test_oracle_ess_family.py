@@ -11,7 +11,8 @@ from unit.backends.ess_exchanges import EMPTY, ESS, NO_PAGE, REQUESTS, kid, look
 from unit.backends.exchanges import CLOCK, LOGIN, give, play
 
 from worker.backends.adapter import NoReply, Reply
-from worker.backends.oracle_ess_family import CUT_OFF, FOREIGN, UNCOUNTED
+from worker.backends.oracle_ess_counts import UNCOUNTED
+from worker.backends.oracle_ess_family import CUT_OFF, FOREIGN
 from worker.backends.oracle_ess_words import FIELDS
 from worker.domain.model import FINAL, AnswerKind, Job, JobState, Source
 
