@@ -38,9 +38,9 @@ GATHER = 0.01
 APART, LISTS_APART = 0.02, 0.1
 """The fewest seconds between two claims that are made only because records come due, so that one claim returns many;
 the second figure applies if a list can show many jobs at once."""
-PARTS, SMALL_PART = 4, ENOUGH
-"""A claim asks for one in `PARTS` of the slots, but for `SMALL_PART` at least: this worker works on one part while
-Redis works on the next, and other workers find permits left."""
+PARTS, PARTS_ALONE, SMALL_PART = 4, 2, ENOUGH
+"""A claim takes one in `PARTS` of the slots, or one in `PARTS_ALONE` while no other worker is alive, though at least
+`SMALL_PART`: while Redis works on one part, this worker works on another, and a second worker finds permits left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Dispatcher:
         """When to claim next; woken at once for anything that must not wait."""
         self._window = Window(min(slots, backend.max_in_flight), self._pass_ended)
         self._lists = ListReader(backend)
-        self._look_group = LookGroup(self._lists, lambda: len(self._window.passes))
+        self._look_group = LookGroup(self._lists, lambda: len(self._window.passes), self._window.slots)
         self._claimed_at = 0.0
         self._busy_then = 0
         """How many slots were taken once the passes of the latest claim had been started."""
@@ -127,7 +127,8 @@ class Dispatcher:
         self._more = self._window.free <= 0
         if self._more:
             return
-        asked = self._ask(min(self._window.free, max(SMALL_PART, self._window.slots // PARTS)))
+        parts = PARTS_ALONE if self._store.alone else PARTS
+        asked = self._ask(min(self._window.free, max(SMALL_PART, self._window.slots // parts)))
         with self._window.claiming():
             await self._begin(asked, await self._store.claim(asked.claim))
 

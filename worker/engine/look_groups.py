@@ -11,8 +11,8 @@ from ..domain.model import Answer, Job, Observation
 from .look_many import ListReader
 
 GATHER, ENOUGH = 0.002, 16
-"""Seconds for which looks are gathered before a list is read, and how many looks are enough not to wait for more: as
-many as a small claim returns. While a list is read, the next looks gather."""
+"""Seconds for which looks are gathered before a list is read, and the fewest looks that are enough not to wait for
+more: as many as a small claim returns. While a list is read, the next looks gather."""
 MOST = 1000
 LISTS = 2
 """How many lists one look may wait for, each taking as long as a look: the one that is being read, and its own."""
@@ -34,9 +34,12 @@ ALONE = ListedObservation(None)
 class LookGroup(Coalescer[Job, ListedObservation]):
     """Lets passes share lists."""
 
-    def __init__(self, lists: ListReader, in_flight: Callable[[], int]) -> None:
-        """`in_flight` returns how many passes are in flight: if they are few, no list is worth a wait."""
-        super().__init__(self._read, MOST, gather=GATHER, enough=ENOUGH)
+    def __init__(self, lists: ListReader, in_flight: Callable[[], int], slots: int = 0) -> None:
+        """`in_flight` returns how many passes are in flight, `slots` is how many there can be.
+
+        If few are in flight, no list is worth a wait; half of all that there can be are enough for one.
+        """
+        super().__init__(self._read, MOST, gather=GATHER, enough=max(ENOUGH, slots // 2))
         self._lists = lists
         self._company = in_flight
 

@@ -71,6 +71,8 @@ class Store(Reader, EventLog, EventSearch):
         self.batches = Batches(redis, prefix, retention, longest)
         self.batches_wait = False
         """Whether a batch needed work at the latest beat."""
+        self.alone = False
+        """Whether no other worker was alive at the latest beat."""
         self.sinks = Sinks(
             redis, prefix, retention, sinks, lambda: retention.letters_limit(self._memory, unverified=False)
         )
@@ -129,9 +131,9 @@ class Store(Reader, EventLog, EventSearch):
         """Report that this worker lives for `life` more seconds; return the time and each backend's next due time."""
         asked = self._witness.now()
         arguments = (worker, int(life * 1000), *self._witness.knows(asked), *backends)
-        now, step, fed, *due = await self._run(self._scripts.beat, *arguments)
+        now, step, fed, others, *due = await self._run(self._scripts.beat, *arguments)
         self._witness.hears(asked, int(now), step)
-        self.batches_wait = 0 <= int(fed) <= int(now)
+        self.batches_wait, self.alone = 0 <= int(fed) <= int(now), int(others) == 0
         return moment(int(now)), [moment(int(one)) if int(one) >= 0 else None for one in due]
 
     async def leave(self, worker: str) -> None:

@@ -6,7 +6,8 @@
 -- KEYS[1]  the events stream
 -- ARGV     worker, life of a beat (ms), what it knows of the time: two numbers, see observe.lua; backends…
 -- Returns  {now (ms), by how much Redis's clock was stepped (ms, or `?` while that is not known),
---          when there is something to do for a batch (ms, or -1), next due of each backend (ms, or -1)…}
+--          when there is something to do for a batch (ms, or -1), how many other workers are alive,
+--          next due of each backend (ms, or -1)…}
 
 local worker = ARGV[1]
 go_on_without_memory()
@@ -40,7 +41,8 @@ local function soonest(backend)
 end
 
 local fed = redis.call('ZRANGE', key('feeding'), 0, 0, 'WITHSCORES')
-local out = {now, step or '?', tonumber(fed[2] or -1)}
+local others = redis.call('ZCOUNT', key('workers'), '(' .. now, '+inf') - 1
+local out = {now, step or '?', tonumber(fed[2] or -1), others}
 for index = 5, #ARGV do
   if step then free_dead_claims(ARGV[index]) end
   out[#out + 1] = soonest(ARGV[index])
