@@ -22,12 +22,15 @@ LONG = 3600
 LATE = {
     "atexit": "atexit.register(send)",
     "a thread that outlives the main one": "threading.Thread(target=outlive).start()",
+    "an executor's thread after the script": "pool.submit(once_it_exits)",
 }
 EXITING = """
 import atexit, sys, threading
+from concurrent.futures import ThreadPoolExecutor
 sys.path.insert(0, {root!r})
 from worker.client import Client
 
+pool = ThreadPoolExecutor(1)
 client = Client.from_env()
 client.batches()
 
@@ -38,6 +41,13 @@ def send():
 def outlive():
     threading.main_thread().join()
     send()
+
+def once_it_exits():
+    try:
+        while True:
+            pool.submit(int).cancel()
+    except RuntimeError:
+        send()
 
 {late}
 """
