@@ -12,7 +12,7 @@ from concurrent.futures import CancelledError, Executor, Future
 from functools import cache, partial
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
-from .daemon import in_daemon_thread
+from .daemon import Threads
 from .tasks import cancel_all
 
 Result = TypeVar("Result")
@@ -21,6 +21,8 @@ Ending = Callable[[], Coroutine[Any, Any, object]]
 
 CLOSING = 5.0
 """Seconds that `close` waits; what takes longer goes on by itself."""
+THREADS = 32
+"""Names that a loop resolves at once, as many as asyncio's default executor would; further ones wait."""
 
 
 class Loop(asyncio.SelectorEventLoop):
@@ -29,13 +31,17 @@ class Loop(asyncio.SelectorEventLoop):
     The threads of asyncio's default executor take nothing on from then on.
     """
 
+    def __init__(self, selector: selectors.BaseSelector) -> None:
+        super().__init__(selector)
+        self._threads = Threads(THREADS)
+
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[Unpack[Given]], Result], *args: *Given
     ) -> asyncio.Future[Result]:
-        """Call a function in an executor, or else in a daemon thread."""
+        """Call a function in an executor, or else in one of the loop's own threads."""
         if executor is not None:
             return super().run_in_executor(executor, func, *args)
-        return self.create_task(in_daemon_thread(partial(func, *args)))
+        return self.create_task(self._threads.run(partial(func, *args)))
 
 
 class LoopThread:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ from types import FrameType
 import pytest
 
 from worker.aio.daemon import in_daemon_thread
-from worker.aio.loop_thread import LoopThread
+from worker.aio.loop_thread import THREADS, LoopThread
 
 ROOT = Path(__file__).resolve().parents[3]
 FORKED = """
@@ -97,6 +98,22 @@ def test_what_is_waited_for_ends_with_an_interrupted_wait() -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
         thread.close()
+
+
+def test_a_loops_lookups_share_few_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: used.append(threading.current_thread()))
+
+    async def look_up() -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(*(loop.getaddrinfo("host", 80) for _ in range(3 * THREADS)))
+
+    thread = LoopThread("test")
+    thread.call(look_up())
+    thread.close()
+
+    assert len(used) == 3 * THREADS
+    assert len(set(used)) <= THREADS
 
 
 def test_a_closed_one_says_so() -> None:
