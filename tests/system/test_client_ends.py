@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -22,12 +23,15 @@ LONG = 3600
 LATE = {
     "atexit": "atexit.register(send)",
     "a thread that outlives the main one": "threading.Thread(target=outlive).start()",
+    "an executor's thread after the script": "pool.submit(once_it_exits)",
 }
 EXITING = """
 import atexit, sys, threading
+from concurrent.futures import ThreadPoolExecutor
 sys.path.insert(0, {root!r})
 from worker.client import Client
 
+pool = ThreadPoolExecutor(1)
 client = Client.from_env()
 client.batches()
 
@@ -38,6 +42,13 @@ def send():
 def outlive():
     threading.main_thread().join()
     send()
+
+def once_it_exits():
+    try:
+        while True:
+            pool.submit(int).cancel()
+    except RuntimeError:
+        send()
 
 {late}
 """
@@ -103,16 +114,58 @@ def test_a_get_ends_with_an_error_when_another_thread_closes_the_result_backend(
     assert waiting.raised() == "canceller-results is closed"
 
 
-async def test_a_wait_ends_with_an_error_when_the_asynchronous_client_is_closed(
-    redis_url: str, sync_redis: Redis
+async def follow_events(client: AsyncClient) -> None:
+    async for _ in client.events():
+        pass
+
+
+async def wait_for_batch(client: AsyncClient) -> None:
+    await client.batch_by_id("nothing").wait()
+
+
+async def wait_until_taken_in(client: AsyncClient) -> None:
+    batch = await client.batch([{"verb": "cancel", "backend": "ess", "job_id": 1}])
+    await batch.taken_in()
+
+
+ASYNCHRONOUS: dict[str, tuple[Callable[[AsyncClient], Coroutine[Any, Any, object]], str]] = {
+    "wait": (lambda client: client.wait("nothing"), "xread"),
+    "events": (follow_events, "xread"),
+    "wait for a batch": (wait_for_batch, "get"),
+    "wait until a batch is taken in": (wait_until_taken_in, "evalsha"),
+}
+
+
+@pytest.mark.parametrize(("wait", "command"), ASYNCHRONOUS.values(), ids=ASYNCHRONOUS.keys())
+async def test_a_wait_ends_with_an_error_and_opens_no_connection_when_the_asynchronous_client_is_closed(
+    wait: Callable[[AsyncClient], Coroutine[Any, Any, object]], command: str, redis_url: str, sync_redis: Redis
 ) -> None:
+    before = len(sync_redis.client_list())
     client = AsyncClient(Settings.load({"REDIS_URL": redis_url}))
-    waiting = asyncio.create_task(client.wait("nothing"))
-    await asyncio.to_thread(reads_events, sync_redis)
+    waiting = asyncio.create_task(wait(client))
+    await asyncio.to_thread(reads, sync_redis, command)
     await client.aclose()
 
     with pytest.raises(RuntimeError, match="closed during this wait"):
         await asyncio.wait_for(waiting, 60)
+    sync_redis.ping()  # one turn of the server's loop, in which it sees what was closed
+    assert len(sync_redis.client_list()) == before
+
+
+async def test_reading_events_ends_with_an_error_when_the_client_is_closed_between_two_of_them(
+    redis_url: str, sync_redis: Redis
+) -> None:
+    sync_redis.xadd("{canceller}:events", {"event": json.dumps(EVENT)})
+    client = AsyncClient(Settings.load({"REDIS_URL": redis_url}))
+    events = client.events()
+    await anext(events)
+    await client.aclose()
+
+    with pytest.raises(RuntimeError, match="closed during this wait"):
+        await asyncio.wait_for(anext(events), 60)
+
+
+EVENT = {"id": "1", "source": "/", "type": "canceller.backend.paused.v1", "time": "2026-01-01T00:00:00Z", "data": {}}
 
 
 class Raising:
@@ -138,5 +191,10 @@ class Raising:
 
 def reads_events(server: Redis) -> None:
     """Wait until somebody waits at the server for events."""
-    while not any(one["cmd"] == "xread" for one in server.client_list()):
+    reads(server, "xread")
+
+
+def reads(server: Redis, command: str) -> None:
+    """Wait until somebody's last command at the server is this one."""
+    while not any(one["cmd"] == command for one in server.client_list()):
         pass

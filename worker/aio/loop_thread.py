@@ -12,7 +12,7 @@ from concurrent.futures import CancelledError, Executor, Future
 from functools import cache, partial
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
-from .daemon import in_daemon_thread
+from .daemon import Threads
 from .tasks import cancel_all
 
 Result = TypeVar("Result")
@@ -21,6 +21,8 @@ Ending = Callable[[], Coroutine[Any, Any, object]]
 
 CLOSING = 5.0
 """Seconds that `close` waits; what takes longer goes on by itself."""
+THREADS = 32
+"""Names that a loop resolves at once, as many as asyncio's default executor would; further ones wait."""
 
 
 class Loop(asyncio.SelectorEventLoop):
@@ -29,13 +31,17 @@ class Loop(asyncio.SelectorEventLoop):
     The threads of asyncio's default executor take nothing on from then on.
     """
 
+    def __init__(self, selector: selectors.BaseSelector) -> None:
+        super().__init__(selector)
+        self._threads = Threads(THREADS)
+
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[Unpack[Given]], Result], *args: *Given
     ) -> asyncio.Future[Result]:
-        """Call a function in an executor, or else in a daemon thread."""
+        """Call a function in an executor, or else in one of the loop's own threads."""
         if executor is not None:
             return super().run_in_executor(executor, func, *args)
-        return self.create_task(in_daemon_thread(partial(func, *args)))
+        return self.create_task(self._threads.run(partial(func, *args)))
 
 
 class LoopThread:
@@ -48,7 +54,7 @@ class LoopThread:
         self._name = name
         self.started: tuple[asyncio.AbstractEventLoop, threading.Thread] | None = None
         """The loop and its thread in this process, None before the first call and after `close`."""
-        self._selector: selectors.BaseSelector | None = None
+        self._selectors: set[selectors.BaseSelector] = set()
         self._closed = False
         self._last: Ending | None = None
         self._failure: Exception | None = None
@@ -80,27 +86,38 @@ class LoopThread:
     def begin(self, work: Coroutine[Any, Any, Result]) -> Future[Result]:
         """Run a coroutine in the loop; its future can be cancelled, and `close` cancels it."""
         try:
-            with self._lock:  # held until the loop knows of the coroutine, or `close` might overlook it
-                return asyncio.run_coroutine_threadsafe(work, self._running_loop())
-        except BaseException:
+            with self._lock:  # held until the loop knows of the coroutine, or a `close` elsewhere might overlook it
+                loop, thread = self._running()
+                future = asyncio.run_coroutine_threadsafe(work, loop)
+        except BaseException as error:
             work.close()
+            if self._closed and isinstance(error, RuntimeError):  # the loop is closed
+                raise self.closed_error() from None
             raise
+        if self._closed:  # by a signal's handler in this thread, perhaps before the loop knew of the coroutine
+            future.cancel()
+            if not thread.is_alive():
+                work.close()
+        return future
 
     def close(self, last: Ending | None = None) -> None:
         """Cancel what runs in the loop, run `last` there, and end the loop and its thread.
 
         Whoever waits for what is cancelled gets a RuntimeError. If several threads close it, the first one's `last`
-        runs, and each returns once all of that is done. Raises what `last` raised.
+        runs, and each returns once all of that is done. Raises what `last` raised. Within the loop it only begins all
+        of that, and returns.
         """
         with self._lock:
             first, self._closed = not self._closed, True
-            if self.started is None:
+            started = self.started
+            if started is None:
                 return
-            loop, thread = self.started
+            loop, thread = started
             if first:
                 self._last = last
                 loop.call_soon_threadsafe(loop.stop)
-        thread.join(CLOSING)
+        if thread is not threading.current_thread():
+            thread.join(CLOSING)
         if first and self._failure is not None:
             raise self._failure
 
@@ -108,48 +125,67 @@ class LoopThread:
         """Return what is raised once it is closed."""
         return RuntimeError(f"{self._name} is closed")
 
-    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _serve(self, loop: asyncio.AbstractEventLoop, selector: selectors.BaseSelector) -> None:
         loop.run_forever()
+        # Without the lock: a signal's handler may wait for this thread while its own holds it.
+        started = self.started
+        ours = started is not None and started[0] is loop
         try:
-            loop.run_until_complete(self._end(loop))
+            loop.run_until_complete(end(loop, self._last if ours else None))
         except Exception as error:  # noqa: BLE001 - `close` raises it
             self._failure = error
-        with self._lock:
-            self.started = self._selector = None
+        if ours:
+            self.started = None
+        self._selectors.discard(selector)
         loop.close()
-
-    async def _end(self, loop: asyncio.AbstractEventLoop) -> None:
-        this = {asyncio.current_task()}
-        while left := asyncio.all_tasks() - this:
-            await cancel_all(left)
-        await loop.shutdown_asyncgens()
-        if self._last is not None:
-            await self._last()
 
     def start_anew(self) -> None:
         """Forget, in a forked child, the loop and thread that only the parent has."""
         self._lock = threading.RLock()  # another thread of the parent's may have held it
         if self.started is not None:
             inherited.append(self.started)
-        if self._selector is not None:
-            divert(self._selector)
-        self.started = self._selector = None
+        for selector in self._selectors:
+            divert(selector)
+        self._selectors.clear()
+        self.started = None
 
-    def _running_loop(self) -> asyncio.AbstractEventLoop:
-        if self._closed:
+    def _running(self) -> tuple[asyncio.AbstractEventLoop, threading.Thread]:
+        if not self._closed and self.started is None:
+            self._start()
+        started = self.started
+        if self._closed or started is None:
             raise self.closed_error()
-        if self.started is None:
-            # Not `new_event_loop`: the policy and the current loop of this process belong to the user.
-            self._selector = selectors.DefaultSelector()
-            loop = Loop(self._selector)
-            thread = threading.Thread(target=self._serve, args=[loop], name=self._name, daemon=True)
-            try:
-                thread.start()
-            except BaseException:
-                loop.close()
-                raise
+        return started
+
+    def _start(self) -> None:
+        # Not `new_event_loop`: the policy and the current loop of this process belong to the user.
+        selector = selectors.DefaultSelector()
+        loop = Loop(selector)
+        thread = threading.Thread(target=self._serve, args=[loop, selector], name=self._name, daemon=True)
+        self._selectors.add(selector)
+        try:
+            thread.start()
+        except RuntimeError:  # it could not be started
+            self._selectors.discard(selector)
+            loop.close()
+            raise
+        except BaseException:  # raised by a signal's handler; the thread may run already, or soon
+            loop.call_soon_threadsafe(loop.stop)
+            raise
+        if self._closed or self.started is not None:  # a signal's handler has closed this, or has started a loop
+            loop.call_soon_threadsafe(loop.stop)
+        else:
             self.started = loop, thread
-        return self.started[0]
+
+
+async def end(loop: asyncio.AbstractEventLoop, last: Ending | None) -> None:
+    """Cancel all other tasks of the running loop, then run `last`."""
+    this = {asyncio.current_task()}
+    while left := asyncio.all_tasks() - this:
+        await cancel_all(left)
+    await loop.shutdown_asyncgens()
+    if last is not None:
+        await last()
 
 
 threads: weakref.WeakSet[LoopThread] = weakref.WeakSet()

@@ -53,6 +53,7 @@ class Connections:
         self._options = options
         self._amqp = amqp
         self._idle: list[Any] = []
+        self._closed = False
         self._free = threading.BoundedSemaphore(CONNECTIONS)
 
     def connection(self, connect_timeout: float = CONNECT) -> Any:
@@ -60,9 +61,9 @@ class Connections:
         return Connection(self._url, transport_options=dict(self._options), connect_timeout=connect_timeout)
 
     def close(self) -> None:
-        """Close the connections that are not in use."""
-        while self._idle:
-            self._drop(self._idle.pop())
+        """Close the connections that are not in use, and the others once what they send is sent."""
+        self._closed = True
+        self._drop_idle()
 
     def publish(self, task: str, task_id: str, arguments: Mapping[str, Any]) -> None:
         """Send a task message; the broker has it when this returns.
@@ -102,6 +103,16 @@ class Connections:
                 self._drop(connection)
                 raise
             self._idle.append(connection)
+            if self._closed:
+                self._drop_idle()
+
+    def _drop_idle(self) -> None:
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:  # another thread may have taken the last one
+                return
+            self._drop(connection)
 
     def _drop(self, connection: Any) -> None:
         """Close a connection, but one to RabbitMQ not cleanly.

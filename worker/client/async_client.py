@@ -301,16 +301,19 @@ class AsyncClient:
 
     async def entries(self, after: str = "", *, follow: bool = True) -> AsyncIterator[tuple[str, Event]]:
         """Yield events with their positions, from which a reader may resume later."""
-        position = after or "0-0"
+        position, watch = after or "0-0", self.ends.watch
         while True:
-            page = await self.store.events(position, block=BLOCK if follow else None)
+            watch.check_open()
+            watch = self.ends.watch  # another one in a forked child
+            async with watch.until_closed():
+                page = await self.store.events(position, block=BLOCK if follow else None)
             for position, event in page:
                 yield position, event
             if not page and not follow:
                 return
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """Close all connections; what another task waits for raises a RuntimeError."""
         held = self._connections
         if held is None or (held.loop, held.process) != (asyncio.get_running_loop(), os.getpid()):
             return  # Nothing is open here; what is open elsewhere is closed there.

@@ -154,6 +154,10 @@ class AsyncBatch:
             Rejected: one of the parts was rejected.
 
         """
+        async with self.client.ends.watch.until_closed():
+            await self._taken_in()
+
+    async def _taken_in(self) -> None:
         loop = asyncio.get_running_loop()
         deadline, pause = loop.time() + TAKEN_IN, FIRST_LOOK
         while self.untaken is not None and loop.time() < deadline:
@@ -170,6 +174,10 @@ class AsyncBatch:
             Rejected: one of the parts that this client has sent was rejected.
 
         """
+        async with self.client.ends.watch.until_closed():
+            return await self._ended(timeout)
+
+    async def _ended(self, timeout: float | None) -> BatchStatus:  # noqa: ASYNC109 - as `Client` has it
         loop = asyncio.get_running_loop()
         started, pause, refused_after = loop.time(), FIRST_LOOK, 0.0
         deadline = inf if timeout is None else started + timeout

@@ -230,6 +230,7 @@ class Ends:
         known = False
         with suppress(TimeoutError):
             async with (
+                self.watch.until_closed(),
                 asyncio.timeout(None if timeout is None else max(timeout, ANSWER)),
                 self.watch.waiter(reference) as waiter,
             ):

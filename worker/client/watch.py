@@ -58,6 +58,28 @@ class Watch:
         self._position = ""
         self._starting = asyncio.Lock()
         self._closed = False
+        self._scopes: set[asyncio.Timeout] = set()
+
+    @asynccontextmanager
+    async def until_closed(self) -> AsyncIterator[None]:
+        """End what waits or reads in this context once the client is closed, with a RuntimeError."""
+        self.check_open()
+        scope = asyncio.timeout(None)
+        try:
+            async with scope:
+                self._scopes.add(scope)
+                yield
+        except Exception:
+            if not self._closed:
+                raise  # else it is the scope's timeout, or what has become of a call whose connection was closed
+        finally:
+            self._scopes.discard(scope)
+        self.check_open()
+
+    def check_open(self) -> None:
+        """Raise RuntimeError once the client is closed."""
+        if self._closed:
+            raise RuntimeError("the client was closed during this wait")
 
     @asynccontextmanager
     async def waiter(self, name: str) -> AsyncIterator[Waiter]:
@@ -80,17 +102,19 @@ class Watch:
             RuntimeError: the client is closed.
 
         """
-        self._check_open()
+        self.check_open()
         waiter.woken.clear()
         async with self._starting:
             if self._reader is None or self._reader.done():
                 self._position = await self._store.last_event_id()
-                self._check_open()
+                self.check_open()
                 self._reader = asyncio.create_task(self._read())
 
     async def aclose(self) -> None:
         """Stop reading, and end what waits."""
         self._closed = True
+        for scope in self._scopes:
+            scope.reschedule(asyncio.get_running_loop().time())
         self._wake_all()
         if self._reader is not None:
             await cancel_all([self._reader])
@@ -105,10 +129,6 @@ class Watch:
                             waiter.wake(event)
         except Exception:  # noqa: BLE001 - the waiters look for themselves, and raise the same error
             self._wake_all()
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise RuntimeError("the client was closed during this wait")
 
     def _wake_all(self) -> None:
         for waiters in self.waiting.values():

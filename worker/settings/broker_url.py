@@ -48,7 +48,7 @@ def _check_by_kombu(url: str) -> None:
     try:
         get_transport_cls(name)
     except Exception as error:  # noqa: BLE001 - what is missing shows in more ways than ImportError
-        missing = str(error)
+        missing = _worded(error)
     else:
         missing = _missing(Connection, url)
     if missing:
@@ -61,10 +61,15 @@ def _missing(connection: type, url: str) -> str:
     try:
         _ = connection(url).transport
     except (ImportError, RuntimeError) as error:
-        return str(error)
+        return _worded(error)
     except Exception:  # noqa: BLE001 - the parsers of transports and of options raise what they like
         problem = _UNREADABLE
     # Raised outside `except`, so that kombu's error, which quotes the URL, is not chained.
     if problem:
         raise ValueError(problem)
     return ""
+
+
+def _worded(error: Exception) -> str:
+    """Return an ImportError's text, which names a package; others say what only the code around them explains."""
+    return str(error) if isinstance(error, ImportError) else type(error).__name__

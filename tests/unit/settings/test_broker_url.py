@@ -29,7 +29,11 @@ WRONG = {
     "a password in the place of a scheme": ("u:hunter2@h://", NO_SCHEME),
     "a missing package": ("zookeeper://u:hunter2@h", "has the scheme zookeeper, for which kombu lacks a package: "),
     "a missing package of a database": ("sqla+sqlite:///hunter2", "has the scheme sqla.sqlite, .* lacks a package: "),
-    "a package that is reported otherwise": ("qpid://u:hunter2@h", "has the scheme qpid, .* lacks a package: "),
+    "a package that is reported otherwise": (
+        "qpid://u:hunter2@h",
+        "has the scheme qpid, .* lacks a package: RuntimeError$",
+    ),
+    "a package that its transport needs": ("confluentkafka://h", "has the scheme confluentkafka, .*: NameError$"),
 }
 RIGHT = [
     "amqp://",
