@@ -19,9 +19,9 @@ OURS = [
     path
     for folder in (".", ".ci", "config", "tests", "worker")
     for path in ((ROOT / folder).glob("*") if folder == "." else (ROOT / folder).rglob("*"))
-    if path.is_file() and path.suffix != ".pyc"
+    if "__pycache__" not in path.parts and path.is_file()  # other processes write there while tests run
 ]
-DATA = sorted(path for path in (ROOT / "worker").rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"})
+DATA = sorted(path for path in OURS if path.is_relative_to(ROOT / "worker") and path.suffix != ".py")
 SCRIPTS = sorted((ROOT / "worker/store/lua").glob("*.lua"))
 INCLUDES = sorted((ROOT / "worker/store/lua/include").glob("*.lua"))
 
