@@ -201,3 +201,14 @@ async def test_a_spoiled_event_part_stops_no_other_commit(redis: Redis, store: S
 
     assert [1, 1, 1] == done
     assert 3 == (await names(store)).count("finished")
+
+
+async def test_a_worker_knows_by_its_beats_whether_it_is_alone(store: Store) -> None:
+    known = []
+    for beat in (store.beat("w1", 60.0, ["ess"]), store.beat("w2", 60.0, ["oml"]), store.beat("w1", 60.0, ["ess"])):
+        await beat
+        known.append(store.alone)
+    await store.leave("w2")
+    await store.beat("w1", 60.0, ["ess"])
+
+    assert [*known, store.alone] == [True, False, False, True]

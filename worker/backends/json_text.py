@@ -41,7 +41,7 @@ def parsed(body: bytes, content_type: str = "") -> object:
 
     What only a lenient reader accepts is read too: a BOM, NaN, a lone surrogate, a guard in front, a character in
     another charset. A whole number that is too long for Python is read as infinite. An object that gives one name two
-    values can mean either, so it is no JSON.
+    values can mean either, so it is not read.
     """
     try:
         value = msgspec.json.decode(body)

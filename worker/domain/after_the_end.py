@@ -10,8 +10,8 @@ from .evolve import ALIVE
 from .model import Answer, JobState, Observation, Policy, Source
 
 GRACE = 3
-"""A look that does not show how the job is is repeated for this many times `poll.max`, or `believe_after` if that is
-longer: some records never show it, and each look is a call."""
+"""A look that does not show the job's state is repeated for this many times `poll.max`, or for `believe_after` if that
+is longer: some records never show it, and each look is a call."""
 
 
 def next_look(

@@ -181,7 +181,7 @@ def _sightings(cancellation: Cancellation, seen: Observation, now: datetime) -> 
 
 
 def _sighting(cancellation: Cancellation, member: Observation, now: datetime) -> Sighting:
-    """Return the sighting of one job; a look without a time does not begin it anew, nor hides a change of the time."""
+    """Return the sighting of one job; a look without a time neither restarts it nor hides a change of the time."""
     before, last = cancellation.progress.cancelling.get(member.job_id), proof.last_time(cancellation, member.job_id)
     if before is not None and before.since_text == member.since_text:
         return before if before.hidden is None else replace(before, hidden=None)

@@ -13,8 +13,8 @@ _SENTINELS: Final = (
     "must be redis+sentinel://host:26379,host:26379/MASTER/DB for sentinels (rediss+sentinel:// with TLS)"
 )
 _UNREADABLE: Final = (
-    "is no URL that kombu can read: check its port and its options, and percent-encode the special characters of user "
-    "and password, such as %2F for a slash"
+    "is not a URL that kombu can read: check its port and its options, and percent-encode the special characters of "
+    "user and password, such as %2F for a slash"
 )
 
 

@@ -12,7 +12,7 @@ from worker.settings.broker_url import check_broker_url
 from worker.settings.environment import Settings
 from worker.settings.errors import ConfigurationError
 
-UNREADABLE = "is no URL that kombu can read"
+UNREADABLE = "is not a URL that kombu can read"
 NO_SCHEME = "must be a URL with a scheme"
 WRONG = {
     "a slash in a password": ("amqp://u:hunter2/x@h", UNREADABLE),
